@@ -199,8 +199,7 @@ fn named_bundles(
     let mut bundles: HashMap<BundleName, Vec<BundleId>> = HashMap::new();
     if !names.is_empty() {
         let rows: Vec<(i64, String)> = load_by_keys!(
-            conn,
-            bundles::table.filter(bundles::name.eq_any(&names)).select((bundles::id, bundles::name))
+            conn, bundles::name, names, is_key => bundles::table.filter(is_key).select((bundles::id, bundles::name))
         )?;
         for (id, name) in rows {
             bundles.entry(BundleName::from_db(name)).or_default().push(BundleId(id));
@@ -224,17 +223,14 @@ fn active_user_ids<'a>(
     let mut active = HashMap::with_capacity(ids.len() + emails.len());
     if !ids.is_empty() {
         let rows: Vec<i64> = load_by_keys!(
-            conn,
-            users::table.filter(users::active.and(users::id.eq_any(&ids))).select(users::id)
+            conn, users::id, ids, is_key => users::table.filter(users::active.and(is_key)).select(users::id)
         )?;
         active.extend(rows.into_iter().map(UserId).map(|id| (UserRef::Id(id), id)));
     }
     if !emails.is_empty() {
         let rows: Vec<(i64, String)> = load_by_keys!(
-            conn,
-            users::table
-                .filter(users::active.and(users::email.eq_any(&emails)))
-                .select((users::id, users::email))
+            conn, users::email, emails,
+            is_key => users::table.filter(users::active.and(is_key)).select((users::id, users::email))
         )?;
         active
             .extend(rows.into_iter().map(|(id, email)| (UserRef::Email(Email::from_db(email)), UserId(id))));

@@ -121,10 +121,11 @@ pub struct ApiKeyAuth {
 pub(super) fn active_by_ids(conn: &mut Conn, ids: &[ApiKeyId]) -> QueryResult<Vec<(ApiKeyId, ApiKeyAuth)>> {
     let ids: Vec<DbUuid> = ids.iter().map(|id| DbUuid(id.0)).collect();
     let rows: Vec<(DbUuid, UserRow, Option<String>, Vec<u8>)> = load_by_keys!(
-        conn,
-        api_keys::table
+        conn, api_keys::id, ids,
+        is_key => api_keys::table
             .inner_join(users::table)
-            .filter(api_keys::id.eq_any(&ids).and(api_keys::revoked_at.is_null()))
+            .filter(is_key)
+            .filter(api_keys::revoked_at.is_null())
             .select((api_keys::id, UserRow::as_select(), api_keys::scope, api_keys::digest))
     )?;
     Ok(rows

@@ -1,13 +1,16 @@
-//! Queries for the rows of many keys.
+//! Queries for the rows of one key or of many, whose statements stay prepared on both databases.
 //!
-//! PostgreSQL gets the keys as one array, so the text of such a query is always the same. diesel does not know that of
-//! `eq_any`, and would build the text each time to find the prepared statement.
+//! PostgreSQL gets many keys as one array, so the text of such a query is always the same. diesel does not know that of
+//! `eq_any`: it builds the text each time to find the prepared statement, and on SQLite prepares it each time.
 
 use std::marker::PhantomData;
 
+use diesel::expression::{AsExpression, ValidGrouping};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Bool, SqlType};
+use diesel::sqlite::Sqlite;
 
 /// A query whose text on PostgreSQL depends on nothing but the type `Id`.
 pub(super) struct ConstantQuery<Id, Q>(Q, PhantomData<Id>);
@@ -37,20 +40,80 @@ impl<Id, Q: QueryFragment<Pg>> QueryFragment<Pg> for ConstantQuery<Id, Q> {
     }
 }
 
-/// Loads the rows of a query with `eq_any`, and no other part that depends on a value without being a bound parameter. A
-/// query for each database, or one for both.
+/// Loads the rows whose column is one of these keys, by a query with that condition and no part that depends on a value
+/// without being a bound parameter. On SQLite, which runs in this process, the query runs once per key: diesel keeps no
+/// prepared statement of one with `IN`. `$query` can differ in `$now`, an expression for each database.
 macro_rules! load_by_keys {
-    ($conn:expr, $query:expr) => {
-        $crate::store::by_keys::load_by_keys!($conn, postgres: $query, sqlite: $query)
+    ($conn:expr, $column:expr, $keys:expr, $is_key:ident => $query:expr) => {
+        $crate::store::by_keys::load_by_keys!($conn, $column, $keys, (), (), ($is_key, _now) => $query)
     };
-    ($conn:expr, postgres: $postgres:expr, sqlite: $sqlite:expr) => {{
+    ($conn:expr, $column:expr, $keys:expr, $postgres:expr, $sqlite:expr, ($is_key:ident, $now:ident) => $query:expr) => {{
         struct Id;
         match &mut $conn.backend {
             $crate::store::connection::Backend::Postgres(pg) => {
-                $crate::store::by_keys::ConstantQuery::<Id, _>::new($postgres).load(&mut **pg)
+                let ($is_key, $now) = ($column.eq_any(&$keys), $postgres);
+                $crate::store::by_keys::ConstantQuery::<Id, _>::new($query).load(&mut **pg)
             }
-            $crate::store::connection::Backend::Sqlite(sqlite) => $sqlite.load(&mut **sqlite),
+            $crate::store::connection::Backend::Sqlite(sqlite) => {
+                let mut load = |key| {
+                    let ($is_key, $now) = ($column.eq(key), $sqlite);
+                    $query.load(&mut **sqlite)
+                };
+                let found: QueryResult<Vec<Vec<_>>> = $keys.iter().map(|key| load(*key)).collect();
+                found.map(|found| found.into_iter().flatten().collect())
+            }
         }
     }};
 }
 pub(super) use load_by_keys;
+
+/// The condition of [`equals`].
+#[derive(Clone, Copy, Debug, QueryId, ValidGrouping)]
+pub(super) struct Equals<C, V>(C, V);
+
+/// A condition: the column has this value. Only for the first column of an index that contains the rows in the wanted
+/// order. With `=`, PostgreSQL may follow another index in that order, through the rows of all values.
+pub(super) fn equals<C, V>(column: C, value: V) -> Equals<C, V::Expression>
+where
+    C: Expression,
+    C::SqlType: SqlType,
+    V: AsExpression<C::SqlType>,
+{
+    Equals(column, value.as_expression())
+}
+
+impl<C, V> Expression for Equals<C, V> {
+    type SqlType = Bool;
+}
+
+impl<C, V, T> AppearsOnTable<T> for Equals<C, V>
+where
+    C: AppearsOnTable<T>,
+    V: AppearsOnTable<T>,
+{
+}
+
+impl<C, V, T> SelectableExpression<T> for Equals<C, V>
+where
+    C: SelectableExpression<T>,
+    V: SelectableExpression<T>,
+{
+}
+
+impl<C: QueryFragment<Pg>, V: QueryFragment<Pg>> QueryFragment<Pg> for Equals<C, V> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.0.walk_ast(out.reborrow())?;
+        out.push_sql(" = ANY (ARRAY[");
+        self.1.walk_ast(out.reborrow())?;
+        out.push_sql("])");
+        Ok(())
+    }
+}
+
+impl<C: QueryFragment<Sqlite>, V: QueryFragment<Sqlite>> QueryFragment<Sqlite> for Equals<C, V> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        self.0.walk_ast(out.reborrow())?;
+        out.push_sql(" = ");
+        self.1.walk_ast(out)
+    }
+}

@@ -23,7 +23,7 @@ use crate::domain::user::UserId;
 use crate::entropy;
 
 /// Entries of the audit log that one step takes.
-const STEP_SIZE: i64 = 10_000;
+const STEP_SIZE: i64 = 5_000;
 /// The condition of the index, literally: a bound parameter would hide it from the planner.
 const ARE_DECISIONS: &str = "notice = 'decisions'";
 /// Seconds between two mails to one requester.

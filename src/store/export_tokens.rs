@@ -225,22 +225,17 @@ pub(super) fn load_for_auth(
 ) -> QueryResult<Vec<(ExportTokenAuth, Timestamp)>> {
     type Row = (ExportTokenRow, Vec<u8>, bool, Option<String>, DbTimestamp);
     let ids = db_uuids(ids);
-    macro_rules! select_with_time {
-        ($now:expr) => {{
-            with_creator_role!().filter(export_tokens::id.eq_any(&ids)).select((
-                ExportTokenRow::as_select(),
-                export_tokens::digest,
-                users::active,
-                hub_members::role.nullable(),
-                $now,
-            ))
-        }};
-    }
     let rows: Vec<Row> = load_by_keys!(
-        conn,
-        postgres: select_with_time!(clock_timestamp()),
-        // The clock is this process's; the column only has the right type, and is ignored.
-        sqlite: select_with_time!(export_tokens::created_at)
+        conn, export_tokens::id, ids,
+        // SQLite's clock is this process's; the column only has the right type, and is ignored.
+        clock_timestamp(), export_tokens::created_at,
+        (is_key, now) => with_creator_role!().filter(is_key).select((
+            ExportTokenRow::as_select(),
+            export_tokens::digest,
+            users::active,
+            hub_members::role.nullable(),
+            now,
+        ))
     )?;
     let to_auth = |(row, digest, active, role, at): Row| {
         let privilege = creator_privilege(active, role.as_deref());

@@ -8,6 +8,7 @@ use diesel::query_dsl::positional_order_dsl::PositionalOrderDsl;
 use diesel::sql_types::{BigInt, Nullable, SmallInt, Text};
 
 use super::bulk::bulk;
+use super::by_keys::equals;
 use super::connection::{Conn, with_backend};
 use super::page::{LimitOffset, Paginated, TermsFilter};
 use super::schema::bundle_permissions;
@@ -133,7 +134,7 @@ pub fn list_for_party(
     /// The matching permissions of one side, which has an index of its own.
     macro_rules! of_side {
         ($side:ident) => {
-            matching!(filter, now).filter(bundle_permissions::$side.eq_any([viewer.0]))
+            matching!(filter, now).filter(equals(bundle_permissions::$side, viewer.0))
         };
     }
     let total = match filter {

@@ -12,6 +12,7 @@ use crate::domain::audit::AuditSubjectRef;
 use crate::domain::permission_request::RequestOutcome;
 use crate::domain::user::UserId;
 use crate::store::bulk::bulk;
+use crate::store::by_keys::equals;
 use crate::store::connection::{Conn, with_backend};
 use crate::store::schema::permission_requests::{self, dsl};
 use crate::store::types::{DbTimestamp, DbUuid, SqlUuid};
@@ -94,10 +95,10 @@ fn approved_requests(
             query = match criterion {
                 RequestCriterion::Id(id) => query.filter(dsl::id.eq(id)),
                 RequestCriterion::Target(user) => query
-                    .filter(dsl::user_target.eq_any([user.0]))
+                    .filter(equals(dsl::user_target, user.0))
                     .order((dsl::user_target.desc(), dsl::id.desc())),
                 RequestCriterion::Grantee(user) => query
-                    .filter(dsl::user_allowed.eq_any([user.0]))
+                    .filter(equals(dsl::user_allowed, user.0))
                     .order((dsl::user_allowed.desc(), dsl::id.desc())),
             };
             if let (Some(viewer), RequestCriterion::Id(_)) = (filter.viewer, criterion) {

@@ -13,6 +13,7 @@ use super::plan::{AuditLogFilter, IndexScan};
 use crate::domain::audit::AuditAction;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
+use crate::store::by_keys::equals;
 use crate::store::connection::{Conn, with_backend};
 use crate::store::page::{LimitOffset, Paginated};
 use crate::store::schema::audit_log::{self, dsl};
@@ -152,19 +153,19 @@ fn scan_ids(
         let mut query = match scan {
             IndexScan::FullLog => query.order(dsl::id.desc()),
             IndexScan::Subject(subject) => query
-                .filter(dsl::subject.eq_any([subject]))
+                .filter(equals(dsl::subject, subject))
                 .order((dsl::subject.desc(), dsl::id.desc())),
             IndexScan::Actor(user) => query
-                .filter(dsl::actor.eq_any([user.0]))
+                .filter(equals(dsl::actor, user.0))
                 .order((dsl::actor.desc(), dsl::id.desc())),
             IndexScan::AffectedUser1(user) => query
-                .filter(dsl::affected_user_1.eq_any([user.0]))
+                .filter(equals(dsl::affected_user_1, user.0))
                 .order((dsl::affected_user_1.desc(), dsl::id.desc())),
             IndexScan::AffectedUser2(user) => query
-                .filter(dsl::affected_user_2.eq_any([user.0]))
+                .filter(equals(dsl::affected_user_2, user.0))
                 .order((dsl::affected_user_2.desc(), dsl::id.desc())),
             IndexScan::Action(action) => query
-                .filter(dsl::action.eq_any([action.name()]))
+                .filter(equals(dsl::action, action.name()))
                 .order((dsl::action.desc(), dsl::id.desc())),
         };
         match (scan, &filter.actions) {

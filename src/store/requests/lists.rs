@@ -7,6 +7,7 @@ use super::RequestRow;
 use crate::domain::permission_request::{PermissionRequest, RequestId, RequestOutcome, RequestStatus};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
+use crate::store::by_keys::equals;
 use crate::store::connection::{Conn, with_backend};
 use crate::store::page::{LimitOffset, Paginated, TermsFilter};
 use crate::store::schema::permission_requests::{self, dsl};
@@ -85,7 +86,7 @@ fn filtered_of_party(
             macro_rules! matching {
                 () => {{
                     let mut query = dsl::permission_requests
-                        .filter(dsl::$side.eq_any([viewer.0]))
+                        .filter(equals(dsl::$side, viewer.0))
                         .filter($condition)
                         .into_boxed();
                     if let Some(bundles) = &filter.terms.bundles {
@@ -171,7 +172,7 @@ fn filtered_of_party(
 fn count_hidden(conn: &mut Conn, target: UserId, now: Timestamp) -> QueryResult<i64> {
     with_backend!(conn, c => dsl::permission_requests
         .filter(dsl::outcome.is_null().and(dsl::expires_at.gt(DbTimestamp(now))))
-        .filter(dsl::user_target.eq_any([target.0]))
+        .filter(equals(dsl::user_target, target.0))
         .filter(of_disabled_requester!())
         .count()
         .get_result(c))
@@ -192,7 +193,7 @@ fn pending_of_party(
         ($side:ident) => {
             dsl::permission_requests
                 .filter(dsl::outcome.is_null().and(dsl::expires_at.gt(DbTimestamp(now))))
-                .filter(dsl::$side.eq_any([viewer.0]))
+                .filter(equals(dsl::$side, viewer.0))
                 .order((dsl::$side, dsl::id))
                 .limit(page.limit.saturating_add(page.offset))
                 .select(RequestRow::as_select())
@@ -230,7 +231,7 @@ pub fn pending_of_side(
             let pending = || {
                 dsl::permission_requests
                     .filter(dsl::outcome.is_null().and(dsl::expires_at.gt(DbTimestamp(now))))
-                    .filter(dsl::$side.eq_any([user.0]))
+                    .filter(equals(dsl::$side, user.0))
                     $(.filter(diesel::dsl::not($hidden)))?
             };
             let total = with_backend!(conn, c => pending().count().get_result(c))?;
@@ -259,7 +260,7 @@ pub fn closed_of_grantee(
     let closed = || {
         dsl::permission_requests
             .filter(dsl::outcome.is_not_null().and(diesel::dsl::not(dsl::active)))
-            .filter(dsl::user_allowed.eq_any([user.0]))
+            .filter(equals(dsl::user_allowed, user.0))
     };
     let total = with_backend!(conn, c => closed().count().get_result(c))?;
     let rows: Vec<RequestRow> = with_backend!(conn, c => closed()
