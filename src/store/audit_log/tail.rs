@@ -8,7 +8,9 @@
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::serialize::ToSql;
+use diesel::sql_types::{BigInt, Bool, HasSqlType, Nullable, Text};
 use uuid::Uuid;
 
 use super::read::AuditEntryRow;
@@ -103,24 +105,74 @@ pub struct TakenEntry {
     pub affected_users: [Option<UserId>; 2],
 }
 
-#[derive(QueryableByName)]
+/// The next entries: those with the wanted actions, and the last one, whatever its action. One pass over them.
+#[derive(Debug)]
+struct TakeEntries {
+    after: (i64, DbUuid),
+    through: (i64, DbUuid),
+    /// A condition. The names of actions are constants.
+    has_wanted_action: String,
+    limit: i64,
+}
+
+type TakenColumns =
+    (BigInt, SqlUuid, SqlTimestamp, Nullable<BigInt>, Text, Text, Nullable<BigInt>, Nullable<BigInt>);
+
+#[derive(Queryable)]
 struct TakenRow {
-    #[diesel(sql_type = BigInt)]
     position: i64,
-    #[diesel(sql_type = SqlUuid)]
     id: DbUuid,
-    #[diesel(sql_type = SqlTimestamp)]
     at: DbTimestamp,
-    #[diesel(sql_type = Nullable<BigInt>)]
     actor: Option<i64>,
-    #[diesel(sql_type = Text)]
     action: String,
-    #[diesel(sql_type = Text)]
     subject: String,
-    #[diesel(sql_type = Nullable<BigInt>)]
     affected_user_1: Option<i64>,
-    #[diesel(sql_type = Nullable<BigInt>)]
     affected_user_2: Option<i64>,
+}
+
+impl QueryId for TakeEntries {
+    type QueryId = ();
+
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for TakeEntries {
+    type SqlType = TakenColumns;
+}
+
+impl<C> RunQueryDsl<C> for TakeEntries {}
+
+impl<DB> QueryFragment<DB> for TakeEntries
+where
+    DB: diesel::backend::Backend + HasSqlType<SqlUuid>,
+    i64: ToSql<BigInt, DB>,
+    DbUuid: ToSql<SqlUuid, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        let Self { after, through, .. } = self;
+        out.push_sql(
+            "SELECT position, id, at, actor, action, subject, affected_user_1, affected_user_2 FROM \
+             (SELECT *, lead(position) OVER (ORDER BY position, id) IS NULL AS is_last FROM \
+             (SELECT position, id, at, actor, action, subject, affected_user_1, affected_user_2 FROM audit_log \
+             WHERE (position, id) > (",
+        );
+        out.push_bind_param::<BigInt, _>(&after.0)?;
+        out.push_sql(", ");
+        out.push_bind_param::<SqlUuid, _>(&after.1)?;
+        // The first condition is for the index.
+        out.push_sql(") AND position <= ");
+        out.push_bind_param::<BigInt, _>(&through.0)?;
+        out.push_sql(" AND (position, id) <= (");
+        out.push_bind_param::<BigInt, _>(&through.0)?;
+        out.push_sql(", ");
+        out.push_bind_param::<SqlUuid, _>(&through.1)?;
+        out.push_sql(") ORDER BY position, id LIMIT ");
+        out.push_bind_param::<BigInt, _>(&self.limit)?;
+        out.push_sql(") AS page) AS page WHERE is_last OR ");
+        out.push_sql(&self.has_wanted_action);
+        out.push_sql(" ORDER BY position, id");
+        Ok(())
+    }
 }
 
 /// What a reader can take now. `None` if there is nothing.
@@ -139,26 +191,16 @@ pub fn take(
     actions: &[AuditAction],
     limit: i64,
 ) -> QueryResult<Option<Vec<TakenEntry>>> {
-    let Unread { after, through } = unread;
-    // One pass over the entries: the last one, whatever its action, is the reader's new place.
-    let query = diesel::sql_query(format!(
-        "SELECT position, id, at, actor, action, subject, affected_user_1, affected_user_2 FROM \
-         (SELECT *, lead(position) OVER (ORDER BY position, id) IS NULL AS is_last FROM \
-         (SELECT position, id, at, actor, action, subject, affected_user_1, affected_user_2 FROM audit_log \
-         WHERE (position, id) > ($1, $2) AND position <= $3 AND (position, id) <= ($3, $4) \
-         ORDER BY position, id LIMIT $5) AS page) AS page \
-         WHERE is_last OR {} ORDER BY position, id",
-        has_action(actions)
-    ));
-    let query = query
-        .bind::<BigInt, _>(after.position)
-        .bind::<SqlUuid, _>(DbUuid(after.id))
-        .bind::<BigInt, _>(through.position)
-        .bind::<SqlUuid, _>(DbUuid(through.id))
-        .bind::<BigInt, _>(limit);
+    let key = |place: Place| (place.position, DbUuid(place.id));
+    let query = TakeEntries {
+        after: key(unread.after),
+        through: key(unread.through),
+        has_wanted_action: has_action(actions),
+        limit,
+    };
     let rows: Vec<TakenRow> = with_backend!(conn, c => query.load(c))?;
     let Some(last) = rows.last() else { return Ok(None) };
-    if !move_cursor(conn, reader, after, Place { position: last.position, id: last.id.0 })? {
+    if !move_cursor(conn, reader, unread.after, Place { position: last.position, id: last.id.0 })? {
         return Ok(None);
     }
     let taken = rows.into_iter().filter_map(|row| {
@@ -180,7 +222,7 @@ pub fn skip(conn: &mut Conn, reader: AuditReader, unread: Unread) -> QueryResult
     move_cursor(conn, reader, unread.after, unread.through).map(drop)
 }
 
-/// A condition on the action. The names are constants.
+/// Whether an entry has one of these actions.
 fn has_action(actions: &[AuditAction]) -> String {
     let names: Vec<String> = actions.iter().map(|action| format!("'{}'", action.name())).collect();
     if names.is_empty() { "false".to_owned() } else { format!("action IN ({})", names.join(", ")) }
