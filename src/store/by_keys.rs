@@ -40,26 +40,32 @@ impl<Id, Q: QueryFragment<Pg>> QueryFragment<Pg> for ConstantQuery<Id, Q> {
     }
 }
 
-/// Loads the rows whose column is one of these keys, by a query with that condition and no part that depends on a value
-/// without being a bound parameter. On SQLite, which runs in this process, the query runs once per key: diesel keeps no
-/// prepared statement of one with `IN`. `$query` can differ in `$now`, an expression for each database.
+/// Loads the rows whose column is one of these keys, each once, by a query with that condition. Nothing else in it may
+/// depend on a value without being a bound parameter. On SQLite, which runs in this process, the query runs once per key:
+/// diesel keeps no prepared statement of one with `IN`. A part of the query can differ between the databases.
 macro_rules! load_by_keys {
     ($conn:expr, $column:expr, $keys:expr, $is_key:ident => $query:expr) => {
-        $crate::store::by_keys::load_by_keys!($conn, $column, $keys, (), (), ($is_key, _now) => $query)
+        $crate::store::by_keys::load_by_keys!(
+            $conn, $column, $keys, _part: { postgres: (), sqlite: () }, $is_key => $query
+        )
     };
-    ($conn:expr, $column:expr, $keys:expr, $postgres:expr, $sqlite:expr, ($is_key:ident, $now:ident) => $query:expr) => {{
+    (
+        $conn:expr, $column:expr, $keys:expr,
+        $part:ident: { postgres: $postgres:expr, sqlite: $sqlite:expr $(,)? }, $is_key:ident => $query:expr
+    ) => {{
         struct Id;
         match &mut $conn.backend {
             $crate::store::connection::Backend::Postgres(pg) => {
-                let ($is_key, $now) = ($column.eq_any(&$keys), $postgres);
+                let ($is_key, $part) = ($column.eq_any(&$keys), $postgres);
                 $crate::store::by_keys::ConstantQuery::<Id, _>::new($query).load(&mut **pg)
             }
             $crate::store::connection::Backend::Sqlite(sqlite) => {
-                let mut load = |key| {
-                    let ($is_key, $now) = ($column.eq(key), $sqlite);
+                let keys: std::collections::BTreeSet<_> = $keys.iter().copied().collect();
+                let load = |key| {
+                    let ($is_key, $part) = ($column.eq(key), $sqlite);
                     $query.load(&mut **sqlite)
                 };
-                let found: QueryResult<Vec<Vec<_>>> = $keys.iter().map(|key| load(*key)).collect();
+                let found: QueryResult<Vec<Vec<_>>> = keys.into_iter().map(load).collect();
                 found.map(|found| found.into_iter().flatten().collect())
             }
         }

@@ -228,8 +228,8 @@ pub(super) fn load_for_auth(
     let rows: Vec<Row> = load_by_keys!(
         conn, export_tokens::id, ids,
         // SQLite's clock is this process's; the column only has the right type, and is ignored.
-        clock_timestamp(), export_tokens::created_at,
-        (is_key, now) => with_creator_role!().filter(is_key).select((
+        now: { postgres: clock_timestamp(), sqlite: export_tokens::created_at },
+        is_key => with_creator_role!().filter(is_key).select((
             ExportTokenRow::as_select(),
             export_tokens::digest,
             users::active,

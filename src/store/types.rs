@@ -30,7 +30,7 @@ impl SqlOrd for SqlUuid {}
 impl SqlOrd for SqlTimestamp {}
 
 /// A value of the type [`SqlUuid`].
-#[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[diesel(sql_type = SqlUuid)]
 pub struct DbUuid(pub Uuid);
 
