@@ -12,6 +12,7 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, SmallInt, Text};
 
+use super::bulk::Column;
 use super::by_keys::load_by_keys;
 use super::connection::{Backend, Conn, with_backend};
 use super::lookup::UserRef;
@@ -79,9 +80,9 @@ impl PermissionBetween {
 /// targets is one look-up in the index, without a subplan.
 #[derive(QueryId)]
 struct FindBetween {
-    grantees: Vec<i64>,
+    grantees: Column<i64>,
     /// Arrays of numbers as PostgreSQL writes them: an array of arrays would be a matrix.
-    targets: Vec<String>,
+    targets: Column<String>,
 }
 
 impl Query for FindBetween {
@@ -116,11 +117,11 @@ fn between(
 ) -> QueryResult<(Vec<PermissionBetween>, Timestamp)> {
     match &mut conn.backend {
         Backend::Postgres(pg) => {
-            let (mut grantees, mut targets) = (Vec::new(), Vec::new());
+            let (mut grantees, mut targets) = (Column::default(), Column::default());
             for (grantee, of_grantee) in &pairs {
                 let of_grantee: Vec<String> = of_grantee.iter().map(UserId::to_string).collect();
-                grantees.push(grantee.0);
-                targets.push(format!("{{{}}}", of_grantee.join(",")));
+                grantees.0.push(grantee.0);
+                targets.0.push(format!("{{{}}}", of_grantee.join(",")));
             }
             let rows: Vec<(PermissionBetween, DbTimestamp)> =
                 FindBetween { grantees, targets }.load(&mut **pg)?;

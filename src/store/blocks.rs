@@ -24,7 +24,7 @@ bulk! {
 }
 
 /// Advisory locks on the ids of targets, because a block that does not exist has no row to lock.
-struct AdvisoryLocks<const EXCLUSIVE: bool>(Vec<i64>);
+struct AdvisoryLocks<const EXCLUSIVE: bool>(Column<i64>);
 
 impl<const EXCLUSIVE: bool> QueryId for AdvisoryLocks<EXCLUSIVE> {
     type QueryId = Self;

@@ -57,7 +57,7 @@ macro_rules! own_length {
     };
 }
 
-own_length! { &str String &[u8] Vec<u8> }
+own_length! { &str String &[u8] }
 
 impl<const N: usize> BinaryLength for [u8; N] {
     fn binary_length(&self) -> Option<usize> {

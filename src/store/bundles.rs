@@ -266,7 +266,9 @@ fn is_in_use(conn: &mut Conn, id: BundleId, now: Timestamp) -> QueryResult<bool>
 /// The bundles with these ids, in no particular order.
 pub fn by_ids(conn: &mut Conn, ids: &[BundleId]) -> QueryResult<Vec<Bundle>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-    let rows: Vec<BundleRow> = load_by_keys!(conn, bundles::id, ids, is_key => bundles::table.filter(is_key).select(BundleRow::as_select()))?;
+    let rows: Vec<BundleRow> = load_by_keys!(
+        conn, bundles::id, ids, is_key => bundles::table.filter(is_key).select(BundleRow::as_select())
+    )?;
     Ok(rows.into_iter().map(Bundle::from).collect())
 }
 

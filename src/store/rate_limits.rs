@@ -9,7 +9,7 @@ use diesel::result::Error;
 use diesel::sql_types::{Array, Text};
 
 use super::async_store::AsyncStore;
-use super::bulk::bulk;
+use super::bulk::{Column, bulk};
 use super::connection::{Backend, Conn, with_backend};
 use super::error::StoreError;
 use super::schema::rate_limits;
@@ -40,7 +40,7 @@ bulk! {
 }
 
 /// Locks the rows of these keys, ordered by key.
-struct SelectForUpdate(Vec<String>);
+struct SelectForUpdate(Column<String>);
 
 impl QueryId for SelectForUpdate {
     type QueryId = Self;

@@ -71,14 +71,18 @@ pub fn insert(conn: &mut Conn, new: &NewUser, now: Timestamp) -> QueryResult<Opt
 /// The users with these ids, in no particular order.
 pub fn by_ids(conn: &mut Conn, ids: &[UserId]) -> QueryResult<Vec<User>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-    let rows: Vec<UserRow> = load_by_keys!(conn, users::id, ids, is_key => users::table.filter(is_key).select(UserRow::as_select()))?;
+    let rows: Vec<UserRow> = load_by_keys!(
+        conn, users::id, ids, is_key => users::table.filter(is_key).select(UserRow::as_select())
+    )?;
     Ok(rows.into_iter().map(User::from).collect())
 }
 
 /// The users with these addresses, in no particular order.
 pub fn by_emails(conn: &mut Conn, emails: &[Email]) -> QueryResult<Vec<User>> {
     let emails: Vec<&str> = emails.iter().map(Email::as_str).collect();
-    let rows: Vec<UserRow> = load_by_keys!(conn, users::email, emails, is_key => users::table.filter(is_key).select(UserRow::as_select()))?;
+    let rows: Vec<UserRow> = load_by_keys!(
+        conn, users::email, emails, is_key => users::table.filter(is_key).select(UserRow::as_select())
+    )?;
     Ok(rows.into_iter().map(User::from).collect())
 }
 
