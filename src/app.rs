@@ -41,13 +41,11 @@ use crate::receipt::ReceiptIssuer;
 use crate::services::{receipts, webhooks};
 use crate::store::signing_keys::SealedUnderOtherSecret;
 use crate::store::{AsyncStore, Clock, Conn, Store, StoreError, outbox, webhooks as stored_webhooks};
+use crate::tasks::audit_readers::AuditReaders;
 use crate::tasks::audit_stream::{AuditStream, AuditStreamError};
 use crate::tasks::export_use_counter::ExportUseCounter;
 use crate::tasks::link_view_counter::LinkViewCounter;
-use crate::tasks::{
-    audit_retention, audit_seals, decision_mails, expire, mail_files, run_sweeps, sweep_rate_limits,
-    webhook_deliveries,
-};
+use crate::tasks::{audit_retention, expire, mail_files, run_sweeps, sweep_rate_limits, webhook_deliveries};
 use crate::telemetry::{Tracer, TracerError};
 use crate::tls::TlsError;
 use crate::webhook::{Resolver, WebhookSender};
@@ -189,13 +187,12 @@ impl Application {
         registry_arbiter.spawn(expire::run(store.clone()));
         registry_arbiter.spawn(sweep_rate_limits::run(store.clone()));
         registry_arbiter.spawn(run_sweeps::run(store.clone(), config.limits.requests));
-        mailer_arbiter.spawn(decision_mails::run(store.clone()));
-        mailer_arbiter.spawn(audit_seals::run(store.clone(), Arc::clone(&keyring)));
         mailer_arbiter.spawn(audit_retention::run(store.clone(), Arc::clone(&keyring), config.audit));
         mailer_arbiter.spawn(mail_files::run(store.clone(), transport.clone(), config.mail));
         let api_path = format!("{}/api/", config.public_url.path());
         let audit_stream = AuditStream::start(store.clone(), config.audit_stream.as_ref(), api_path.clone())?;
-        let fan_out_store = store.clone();
+        mailer_arbiter.spawn(webhook_deliveries::run(store.clone()));
+        let reader_store = store.clone();
         let stores = [request_store.clone(), AsyncStore::new(store, MAILER_CONNECTIONS)];
         let [_, mail_store] = stores.clone();
         let webhook_store = mail_store.clone();
@@ -224,7 +221,9 @@ impl Application {
             api_path,
         };
         mailer_arbiter.spawn(webhooks.clone().run(webhook_parts, webhooks_guard));
-        mailer_arbiter.spawn(webhook_deliveries::run(fan_out_store, webhooks.waker()));
+        let audit_readers =
+            AuditReaders { store: reader_store, keyring: Arc::clone(&keyring), deliveries: webhooks.waker() };
+        mailer_arbiter.spawn(audit_readers.run());
         let shutdown = Shutdown::default();
         let origins = config.cors.clone();
         let keep_alive = Duration::from_secs(config.keep_alive_seconds);

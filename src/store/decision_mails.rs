@@ -10,9 +10,10 @@ use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 use uuid::Uuid;
 
-use super::audit_log::{self, AuditReader};
+use super::audit_log::{self, AuditReader, Page};
 use super::bulk::bulk;
-use super::connection::{Conn, with_backend};
+use super::connection::{Conn, Store, with_backend};
+use super::error::StoreError;
 use super::outbox::{self, OutboxKind, OutboxSubject, RequestList};
 use super::schema::outbox as dsl;
 use super::types::{DbTimestamp, DbUuid, SqlUuid};
@@ -22,8 +23,6 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 use crate::entropy;
 
-/// Entries of the audit log that one step takes.
-const STEP_SIZE: i64 = 5_000;
 /// The condition of the index, literally: a bound parameter would hide it from the planner.
 const ARE_DECISIONS: &str = "notice = 'decisions'";
 /// Seconds between two mails to one requester.
@@ -45,16 +44,16 @@ struct LatestMail {
     waiting: Option<RequestList>,
 }
 
-/// Schedules mails about the next decisions in the audit log. Returns the number of steps that were made: 0 or 1.
-pub fn step(conn: &mut Conn) -> QueryResult<usize> {
-    let reader = AuditReader::DecisionMails;
-    let Some(unread) = audit_log::unread(conn, reader)? else { return Ok(0) };
-    let decisions = [AuditAction::RequestApproved, AuditAction::RequestDeclined];
-    let Some(entries) = audit_log::take(conn, reader, unread, &decisions, STEP_SIZE)? else { return Ok(0) };
+/// Schedules mails about the decisions on a page of the audit log. Returns whether this replica took the page.
+pub fn schedule(conn: &mut Conn, page: &Page) -> QueryResult<bool> {
+    if !page.take(conn, AuditReader::DecisionMails)? {
+        return Ok(false);
+    }
+    let decisions = [AuditAction::RequestApproved, AuditAction::RequestDeclined].map(AuditAction::name);
     let mut decided: BTreeMap<UserId, Vec<RequestId>> = BTreeMap::new();
-    for entry in entries {
+    for (_, entry) in page.entries.iter().filter(|(_, entry)| decisions.contains(&entry.action.as_str())) {
         // The target, unless they are the actor, and the requester.
-        let requester = entry.affected_users.into_iter().flatten().last();
+        let requester = entry.affected_users.into_iter().flatten().last().map(UserId);
         if let (AuditSubjectRef::Request(id), Some(requester)) =
             (AuditSubjectRef::parse(&entry.subject), requester)
         {
@@ -63,12 +62,18 @@ pub fn step(conn: &mut Conn) -> QueryResult<usize> {
     }
     if !decided.is_empty() {
         let now = conn.now()?;
-        schedule(conn, decided, now)?;
+        mail(conn, decided, now)?;
     }
-    Ok(1)
+    Ok(true)
 }
 
-fn schedule(conn: &mut Conn, decided: BTreeMap<UserId, Vec<RequestId>>, now: Timestamp) -> QueryResult<()> {
+/// Schedules mails about all decisions that readers of the audit log can take now.
+pub fn schedule_all(store: &Store) -> Result<(), StoreError> {
+    let mut handle = |page: &Page| store.write_in_background(|conn| schedule(conn, page));
+    audit_log::read_all(store, &mut [(AuditReader::DecisionMails, &mut handle)]).map(drop)
+}
+
+fn mail(conn: &mut Conn, decided: BTreeMap<UserId, Vec<RequestId>>, now: Timestamp) -> QueryResult<()> {
     let users: Vec<i64> = decided.keys().map(|user| user.0).collect();
     let latest = latest_mails(conn, &users, now.plus_seconds(-INTERVAL_SECONDS))?;
     let extended = extend_waiting(conn, &decided, &latest)?;

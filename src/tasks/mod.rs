@@ -2,10 +2,9 @@
 //!
 //! Every replica runs them. What one replica has done, the others find done.
 
+pub mod audit_readers;
 pub mod audit_retention;
-pub mod audit_seals;
 pub mod audit_stream;
-pub mod decision_mails;
 pub mod expire;
 pub mod export_use_counter;
 pub mod link_view_counter;

@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use countersign::domain::audit::{AuditAction, AuditContext};
-use countersign::store::audit_log::{self, AuditReader};
+use countersign::store::audit_log::{self, AuditReader, Page};
 use countersign::store::{Conn, QueryResult, StoreError};
 use diesel::prelude::*;
 
 use crate::helpers::{Backend, TestApp};
+
+const READER: AuditReader = AuditReader::DecisionMails;
 
 fn record(conn: &mut Conn, subject: &str) -> QueryResult<()> {
     let now = conn.now()?;
@@ -18,27 +20,39 @@ fn record(conn: &mut Conn, subject: &str) -> QueryResult<()> {
 /// The subjects of the next `wanted` entries, in pages of at most `limit`. They can come late: the
 /// transactions of other tests in the same cluster hold readers back.
 fn take(app: &TestApp, limit: i64, wanted: usize) -> Vec<String> {
-    take_with(app, limit, wanted, AuditAction::ALL)
-}
-
-/// [`take`], of entries with these actions.
-fn take_with(app: &TestApp, limit: i64, wanted: usize, actions: &'static [AuditAction]) -> Vec<String> {
     let (started, mut taken) = (Instant::now(), Vec::new());
     while taken.len() < wanted && started.elapsed() < Duration::from_secs(60) {
-        let page = try_take(app, limit, actions).unwrap();
+        let page = try_take(app, limit).unwrap();
         assert!(page.len() <= limit as usize);
         taken.extend(page);
     }
     taken
 }
 
-/// Fails if the database is busy.
-fn try_take(app: &TestApp, limit: i64, actions: &'static [AuditAction]) -> Result<Vec<String>, StoreError> {
-    let entries = app.store.write(move |conn| {
-        let Some(unread) = audit_log::unread(conn, AuditReader::DecisionMails)? else { return Ok(None) };
-        audit_log::take(conn, AuditReader::DecisionMails, unread, actions, limit)
-    })?;
-    Ok(entries.unwrap_or_default().into_iter().map(|entry| entry.subject).collect())
+/// The next page of the reader for mails about decisions.
+fn next_page(conn: &mut Conn, limit: i64) -> QueryResult<Option<Page>> {
+    let after = audit_log::cursor(conn, READER)?;
+    let Some(end) = audit_log::end(conn)?.filter(|end| after < *end) else { return Ok(None) };
+    audit_log::page(conn, after, end, limit).map(Some)
+}
+
+/// Nothing if another reader was first. Fails if the database is busy.
+fn try_take(app: &TestApp, limit: i64) -> Result<Vec<String>, StoreError> {
+    let Some(page) = app.store.read(|conn| next_page(conn, limit))? else { return Ok(Vec::new()) };
+    let is_taken = app.store.write(|conn| page.take(conn, READER))?;
+    let entries = if is_taken { page.entries } else { Vec::new() };
+    Ok(entries.into_iter().map(|(_, entry)| entry.subject).collect())
+}
+
+fn take_page(
+    app: &TestApp,
+    reader: AuditReader,
+    page: &Page,
+    taken: &mut Vec<String>,
+) -> Result<bool, StoreError> {
+    let is_taken = app.store.write(|conn| page.take(conn, reader))?;
+    taken.extend(page.entries.iter().map(|(_, entry)| entry.subject.clone()));
+    Ok(is_taken)
 }
 
 /// A database of the same kind that no server reads.
@@ -54,31 +68,49 @@ on_both_databases! {
             app.store.write(move |conn| record(conn, subject)).unwrap();
         }
         assert_eq!(take(&app, 2, 3), ["user:1", "user:2", "user:3"]);
-        assert!(try_take(&app, 2, AuditAction::ALL).unwrap().is_empty());
+        assert!(try_take(&app, 2).unwrap().is_empty());
         // A transaction with several entries is split.
         app.store.write(|conn| (4..9).try_for_each(|id| record(conn, &format!("user:{id}")))).unwrap();
         assert_eq!(take(&app, 3, 5), (4..9).map(|id| format!("user:{id}")).collect::<Vec<_>>());
         // Entries that are not handled are taken again.
         app.store.write(|conn| record(conn, "user:9")).unwrap();
         let failed = app.store.write(|conn| {
-            if let Some(unread) = audit_log::unread(conn, AuditReader::DecisionMails)? {
-                audit_log::take(conn, AuditReader::DecisionMails, unread, AuditAction::ALL, 9)?;
+            if let Some(page) = next_page(conn, 9)? {
+                assert!(page.take(conn, READER)?);
             }
             Err::<(), _>(diesel::result::Error::RollbackTransaction)
         });
         assert!(failed.is_err());
         assert_eq!(take(&app, 9, 1), ["user:9"]);
-        // Entries with other actions are passed over.
-        app.store.write(|conn| {
-            record(conn, "user:9")?;
-            let now = conn.now()?;
-            audit_log::record(conn, &AuditContext::OPERATOR, AuditAction::UserDisabled, "user:10".to_owned(), now)
-        }).unwrap();
-        assert_eq!(take_with(&app, 9, 1, &[AuditAction::UserDisabled]), ["user:10"]);
         // After a purge, numbers are not used again.
         app.execute_raw("DELETE FROM audit_log");
         app.store.write(|conn| record(conn, "user:10")).unwrap();
         assert_eq!(take(&app, 9, 1), ["user:10"]);
+    }
+
+    async fn a_reader_that_fails_delays_no_other_one(app: TestApp) {
+        let app = without_server(&app);
+        app.store.write(|conn| ["user:1", "user:2"].iter().try_for_each(|subject| record(conn, subject))).unwrap();
+        let (mut mails, mut webhooks) = (Vec::new(), Vec::new());
+        let started = Instant::now();
+        while webhooks.is_empty() && started.elapsed() < Duration::from_secs(60) {
+            let mut fail = |_: &Page| Err(StoreError::OutcomeUnknown);
+            let mut take = |page: &Page| take_page(&app, AuditReader::Webhooks, page, &mut webhooks);
+            let read = audit_log::read_all(
+                &app.store,
+                &mut [(READER, &mut fail), (AuditReader::Webhooks, &mut take)],
+            );
+            assert!(read.is_err() || webhooks.is_empty());
+        }
+        let mut take_mails = |page: &Page| take_page(&app, READER, page, &mut mails);
+        let mut take_webhooks = |page: &Page| take_page(&app, AuditReader::Webhooks, page, &mut webhooks);
+        let read = audit_log::read_all(
+            &app.store,
+            &mut [(READER, &mut take_mails), (AuditReader::Webhooks, &mut take_webhooks)],
+        );
+        assert_eq!(read.unwrap(), 2);
+        assert_eq!(mails, ["user:1", "user:2"]);
+        assert_eq!(webhooks, mails);
     }
 
     async fn replicas_that_read_at_once_share_the_entries(app: TestApp) {
@@ -97,7 +129,7 @@ on_both_databases! {
             for _ in 0..3 {
                 scope.spawn(|| {
                     while taken.lock().unwrap().len() < 120 {
-                        let next = try_take(&app, 7, AuditAction::ALL).unwrap_or_default();
+                        let next = try_take(&app, 7).unwrap_or_default();
                         taken.lock().unwrap().extend(next);
                     }
                 });
@@ -107,7 +139,7 @@ on_both_databases! {
         taken.sort_unstable();
         taken.dedup();
         assert_eq!(taken.len(), 120);
-        assert!(try_take(&app, 9, AuditAction::ALL).unwrap().is_empty());
+        assert!(try_take(&app, 9).unwrap().is_empty());
     }
 }
 
@@ -124,7 +156,7 @@ fn an_entry_that_is_committed_late_is_not_skipped() {
     };
     statements(&mut late, &["BEGIN", insert]);
     app.store.write(|conn| record(conn, "user:2")).unwrap();
-    assert!(try_take(&app, 9, AuditAction::ALL).unwrap().is_empty(), "an older transaction is still running");
+    assert!(try_take(&app, 9).unwrap().is_empty(), "an older transaction is still running");
     statements(&mut late, &["COMMIT"]);
     assert_eq!(take(&app, 9, 2), ["user:1", "user:2"]);
 }
@@ -140,7 +172,7 @@ fn a_database_that_was_restored_into_another_cluster_is_read_on() {
         "UPDATE audit_log SET position = position + 5000000000; \
          UPDATE audit_cursors SET position = position + 5000000000",
     );
-    assert!(try_take(&app, 9, AuditAction::ALL).unwrap().is_empty());
+    assert!(try_take(&app, 9).unwrap().is_empty());
     for number in [3, 4] {
         app.store.migrate().unwrap();
         app.store.write(move |conn| record(conn, &format!("user:{number}"))).unwrap();

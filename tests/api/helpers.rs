@@ -207,7 +207,7 @@ impl TestApp {
         let unread = "SELECT count(*) AS n FROM audit_log AS l JOIN audit_cursors AS c ON c.name = 'decision_mails' \
                       WHERE (l.position, l.id) > (c.position, c.last_id)";
         while self.count(unread) > 0 {
-            self.store.write(decision_mails::step).unwrap();
+            decision_mails::schedule_all(&self.store).unwrap();
         }
     }
 

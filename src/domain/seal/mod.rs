@@ -33,6 +33,8 @@ pub struct Place {
 impl Place {
     /// Before all entries.
     pub const START: Self = Self { position: i64::MIN, id: Uuid::nil() };
+    /// After all entries.
+    pub const END: Self = Self { position: i64::MAX, id: Uuid::max() };
 
     fn json(self) -> Value {
         json!({ "id": self.id.to_string(), "position": self.position })

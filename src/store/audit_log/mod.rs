@@ -16,10 +16,10 @@ pub use plan::AuditLogFilter;
 pub(super) use read::is_visible;
 pub use read::{AuditEntry, MAX_LISTED, by_ids, list, list_newest};
 pub use stored::erase_client;
-pub use tail::{AuditReader, TakenEntry, Unread, end, lag_seconds, skip, take, unread};
+pub use tail::{AuditReader, HandlePage, Page, cursor, end, lag_seconds, page, read_all};
 pub use write::{NewAuditEntry, record};
 
 pub(super) use entry_id::min_id_at;
-pub(super) use stored::{count_after, delete_through, has_older, seal_cursor, stored_after, unsealed};
+pub(super) use stored::{count_after, delete_through, has_older, seal_cursor, stored};
 pub(super) use tail::{lock, move_cursor};
 pub(super) use write::{InsertAuditEntries, insert, insert_statement, record_affecting, was_committed};

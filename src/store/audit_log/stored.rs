@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::entry_id::min_id_at;
-use super::tail::{AuditReader, cursor, is_after, is_settled, is_through};
+use super::tail::{AuditReader, cursor, is_after, is_through};
 use crate::domain::seal::{Place, StoredClient, StoredEntry};
 use crate::domain::timestamp::Timestamp;
 use crate::store::connection::{Conn, with_backend};
@@ -49,36 +49,22 @@ impl StoredRow {
     }
 }
 
-/// The place of the reader that seals the log, and the next entries that it can take.
-pub(in crate::store) fn unsealed(
-    conn: &mut Conn,
-    limit: i64,
-) -> QueryResult<(Place, Vec<(Place, StoredEntry)>)> {
-    let from = cursor(conn, AuditReader::Seals)?;
-    let is_settled = is_settled(conn);
-    let rows: Vec<StoredRow> = with_backend!(conn, c => dsl::audit_log
-        .filter(is_after!(from).sql(" AND ").sql(is_settled))
-        .order((dsl::position, dsl::id))
-        .limit(limit)
-        .select(StoredRow::as_select())
-        .load(c))?;
-    Ok((from, rows.into_iter().map(StoredRow::into_entry).collect()))
-}
-
 /// The place up to which the log has been sealed. `None` if it never has.
 pub(in crate::store) fn seal_cursor(conn: &mut Conn) -> QueryResult<Option<Place>> {
     let cursor = cursor(conn, AuditReader::Seals)?;
     Ok(Some(cursor).filter(|cursor| !cursor.id.is_nil()))
 }
 
-/// The first entries after a place, in order.
-pub(in crate::store) fn stored_after(
+/// The first entries after a place, up to and including another, in order.
+pub(in crate::store) fn stored(
     conn: &mut Conn,
     after: Place,
+    through: Place,
     limit: i64,
 ) -> QueryResult<Vec<(Place, StoredEntry)>> {
     let rows: Vec<StoredRow> = with_backend!(conn, c => dsl::audit_log
         .filter(is_after!(after))
+        .filter(is_through!(through))
         .order((dsl::position, dsl::id))
         .limit(limit)
         .select(StoredRow::as_select())

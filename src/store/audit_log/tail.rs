@@ -6,22 +6,24 @@
 //! PostgreSQL it is the number of the transaction, and readers stop below the oldest transaction
 //! that is still running: below it, no further entry can appear.
 
+use std::collections::BTreeMap;
+
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::serialize::ToSql;
-use diesel::sql_types::{BigInt, Bool, HasSqlType, Nullable, Text};
-use uuid::Uuid;
+use diesel::sql_types::Bool;
 
 use super::read::AuditEntryRow;
-use crate::domain::audit::AuditAction;
-use crate::domain::seal::Place;
+use super::stored::stored;
+use crate::domain::seal::{Place, StoredEntry};
 use crate::domain::timestamp::Timestamp;
-use crate::domain::user::UserId;
-use crate::store::connection::{Backend, Conn, for_update, with_backend};
+use crate::store::connection::{Backend, Conn, Store, for_update, with_backend};
+use crate::store::error::StoreError;
 use crate::store::schema::audit_cursors;
 use crate::store::schema::audit_log::dsl;
-use crate::store::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
+use crate::store::types::{DbTimestamp, DbUuid};
+
+/// Entries of a page, and of a seal.
+const PAGE_SIZE: i64 = 5_000;
 
 /// A reader that remembers in the database how far it has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,153 +81,73 @@ macro_rules! is_through {
 pub(super) use is_through;
 
 /// Whether readers can take an entry: no entry can appear before it any more.
-pub(super) const fn is_settled(conn: &Conn) -> &'static str {
+const fn is_settled(conn: &Conn) -> &'static str {
     match conn.backend {
         Backend::Postgres(_) => "position < audit_position(pg_snapshot_xmin(pg_current_snapshot()))",
         Backend::Sqlite(_) => "true",
     }
 }
 
-/// What a reader has not taken yet: the entries after a place, up to and including another. Everything that was committed
-/// before one of them was written is visible to the statements after [`unread`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unread {
-    after: Place,
-    through: Place,
-}
-
-/// An entry that a reader has taken, without address and client.
-#[derive(Clone, Debug)]
-pub struct TakenEntry {
-    pub id: Uuid,
-    pub at: Timestamp,
-    pub actor: Option<UserId>,
-    pub action: AuditAction,
-    pub subject: String,
-    pub affected_users: [Option<UserId>; 2],
-}
-
-/// The next entries: those with the wanted actions, and the last one, whatever its action. One pass over them.
+/// Entries that readers take: the next ones after a place, in order. Readers that are at the same place share a page, so that
+/// it is read once.
+///
+/// Everything that was committed before one of the entries was written is visible to the statements after the page was read.
 #[derive(Debug)]
-struct TakeEntries {
-    after: (i64, DbUuid),
-    through: (i64, DbUuid),
-    /// A condition. The names of actions are constants.
-    has_wanted_action: String,
-    limit: i64,
+pub struct Page {
+    pub(in crate::store) after: Place,
+    pub entries: Vec<(Place, StoredEntry)>,
 }
 
-type TakenColumns =
-    (BigInt, SqlUuid, SqlTimestamp, Nullable<BigInt>, Text, Text, Nullable<BigInt>, Nullable<BigInt>);
+impl Page {
+    /// Moves a reader to the end of the page, unless another replica has moved it. Returns whether it has moved: then the
+    /// entries are its own. Must run in the transaction that handles them.
+    pub fn take(&self, conn: &mut Conn, reader: AuditReader) -> QueryResult<bool> {
+        move_cursor(conn, reader, self.after, self.end())
+    }
 
-#[derive(Queryable)]
-struct TakenRow {
-    position: i64,
-    id: DbUuid,
-    at: DbTimestamp,
-    actor: Option<i64>,
-    action: String,
-    subject: String,
-    affected_user_1: Option<i64>,
-    affected_user_2: Option<i64>,
-}
-
-impl QueryId for TakeEntries {
-    type QueryId = ();
-
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl Query for TakeEntries {
-    type SqlType = TakenColumns;
-}
-
-impl<C> RunQueryDsl<C> for TakeEntries {}
-
-impl<DB> QueryFragment<DB> for TakeEntries
-where
-    DB: diesel::backend::Backend + HasSqlType<SqlUuid>,
-    i64: ToSql<BigInt, DB>,
-    DbUuid: ToSql<SqlUuid, DB>,
-{
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        let Self { after, through, .. } = self;
-        out.push_sql(
-            "SELECT position, id, at, actor, action, subject, affected_user_1, affected_user_2 FROM \
-             (SELECT *, lead(position) OVER (ORDER BY position, id) IS NULL AS is_last FROM \
-             (SELECT position, id, at, actor, action, subject, affected_user_1, affected_user_2 FROM audit_log \
-             WHERE (position, id) > (",
-        );
-        out.push_bind_param::<BigInt, _>(&after.0)?;
-        out.push_sql(", ");
-        out.push_bind_param::<SqlUuid, _>(&after.1)?;
-        // The first condition is for the index.
-        out.push_sql(") AND position <= ");
-        out.push_bind_param::<BigInt, _>(&through.0)?;
-        out.push_sql(" AND (position, id) <= (");
-        out.push_bind_param::<BigInt, _>(&through.0)?;
-        out.push_sql(", ");
-        out.push_bind_param::<SqlUuid, _>(&through.1)?;
-        out.push_sql(") ORDER BY position, id LIMIT ");
-        out.push_bind_param::<BigInt, _>(&self.limit)?;
-        out.push_sql(") AS page) AS page WHERE is_last OR ");
-        out.push_sql(&self.has_wanted_action);
-        out.push_sql(" ORDER BY position, id");
-        Ok(())
+    fn end(&self) -> Place {
+        self.entries.last().map_or(self.after, |(place, _)| *place)
     }
 }
 
-/// What a reader can take now. `None` if there is nothing.
-pub fn unread(conn: &mut Conn, reader: AuditReader) -> QueryResult<Option<Unread>> {
-    let after = cursor(conn, reader)?;
-    Ok(end(conn)?.filter(|end| after < *end).map(|through| Unread { after, through }))
-}
+/// What a reader does with a page. Returns whether it took the page.
+pub type HandlePage<'a, E> = dyn FnMut(&Page) -> Result<bool, E> + 'a;
 
-/// Takes the next entries for a reader, at most `limit`, and remembers that the reader has got them. Returns those with
-/// these actions, in order. Must run in the transaction that handles the entries. `None` if another replica has taken
-/// them.
-pub fn take(
-    conn: &mut Conn,
-    reader: AuditReader,
-    unread: Unread,
-    actions: &[AuditAction],
-    limit: i64,
-) -> QueryResult<Option<Vec<TakenEntry>>> {
-    let key = |place: Place| (place.position, DbUuid(place.id));
-    let query = TakeEntries {
-        after: key(unread.after),
-        through: key(unread.through),
-        has_wanted_action: has_action(actions),
-        limit,
-    };
-    let rows: Vec<TakenRow> = with_backend!(conn, c => query.load(c))?;
-    let Some(last) = rows.last() else { return Ok(None) };
-    if !move_cursor(conn, reader, unread.after, Place { position: last.position, id: last.id.0 })? {
-        return Ok(None);
+/// Lets readers take all entries that they can take now. One that fails, or finds that another replica is reading too,
+/// delays no other one, and goes on the next time. Returns the number of entries that were read.
+pub fn read_all<E: From<StoreError>>(
+    store: &Store,
+    readers: &mut [(AuditReader, &mut HandlePage<'_, E>)],
+) -> Result<usize, E> {
+    let Some(end) = store.read(end)? else { return Ok(0) };
+    let mut by_place: BTreeMap<Place, Vec<_>> = BTreeMap::new();
+    for (reader, handle) in readers {
+        by_place.entry(store.read(|conn| cursor(conn, *reader))?).or_default().push(handle);
     }
-    let taken = rows.into_iter().filter_map(|row| {
-        let action = AuditAction::from_name(&row.action).filter(|action| actions.contains(action))?;
-        Some(TakenEntry {
-            id: row.id.0,
-            at: row.at.0,
-            actor: row.actor.map(UserId),
-            action,
-            subject: row.subject,
-            affected_users: [row.affected_user_1, row.affected_user_2].map(|user| user.map(UserId)),
-        })
-    });
-    Ok(Some(taken.collect()))
+    let (mut entries, mut result) = (0, Ok(()));
+    for (mut after, mut handles) in by_place {
+        while after < end && !handles.is_empty() {
+            let page = store.read(|conn| page(conn, after, end, PAGE_SIZE))?;
+            handles.retain_mut(|handle| match handle(&page) {
+                Ok(taken) => taken,
+                Err(error) => {
+                    result = Err(error);
+                    false
+                }
+            });
+            entries += page.entries.len();
+            after = page.end();
+            if page.entries.is_empty() {
+                break;
+            }
+        }
+    }
+    result.map(|()| entries)
 }
 
-/// Moves a reader past entries that it does not need.
-pub fn skip(conn: &mut Conn, reader: AuditReader, unread: Unread) -> QueryResult<()> {
-    move_cursor(conn, reader, unread.after, unread.through).map(drop)
-}
-
-/// Whether an entry has one of these actions.
-fn has_action(actions: &[AuditAction]) -> String {
-    let names: Vec<String> = actions.iter().map(|action| format!("'{}'", action.name())).collect();
-    if names.is_empty() { "false".to_owned() } else { format!("action IN ({})", names.join(", ")) }
+/// The first entries after a place, up to and including another that readers have reached; at most `limit`.
+pub fn page(conn: &mut Conn, after: Place, through: Place, limit: i64) -> QueryResult<Page> {
+    Ok(Page { after, entries: stored(conn, after, through, limit)? })
 }
 
 /// The place of the last entry that a reader could take now.
@@ -275,7 +197,7 @@ pub(in crate::store) fn lock(conn: &mut Conn, reader: AuditReader) -> QueryResul
     Ok(())
 }
 
-pub(super) fn cursor(conn: &mut Conn, reader: AuditReader) -> QueryResult<Place> {
+pub fn cursor(conn: &mut Conn, reader: AuditReader) -> QueryResult<Place> {
     let (position, id): (i64, DbUuid) = with_backend!(conn, c => audit_cursors::table
         .find(reader.name())
         .select((audit_cursors::position, audit_cursors::last_id))

@@ -4,18 +4,16 @@ use diesel::prelude::*;
 
 use super::latest;
 use crate::domain::jws::{Jwk, JwkSet, SigningKey};
-use crate::domain::seal::{Hash, Place, Seal, SignedSeal, root};
+use crate::domain::seal::{Hash, Place, Seal, SignedSeal, StoredEntry, root};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::Keyring;
-use crate::store::audit_log::{self, AuditReader};
+use crate::store::audit_log::{self, AuditReader, Page};
 use crate::store::connection::{Conn, Store, with_backend};
 use crate::store::error::StoreError;
 use crate::store::schema::seals::dsl;
 use crate::store::signing_keys::{self, SealedUnderOtherSecret};
 use crate::store::types::{DbTimestamp, DbUuid};
 
-/// The highest number of entries of a seal.
-const MAX_ENTRIES: i64 = 5_000;
 /// Entries of one seal are purged together, so they are of about the same time.
 const MAX_SECONDS: i64 = 3_600;
 
@@ -28,7 +26,7 @@ pub enum SealError {
     Key(#[from] SealedUnderOtherSecret),
 }
 
-/// Entries to be sealed. They are read and hashed before the transaction that seals them.
+/// Entries to be sealed. They are hashed before the transaction that seals them.
 pub struct Draft {
     /// The reader's place before them.
     from: Place,
@@ -45,27 +43,44 @@ struct Content {
 
 /// Seals all entries that readers can take now.
 pub fn seal_all(store: &Store, keyring: &Keyring) -> Result<(), SealError> {
-    while let Some(draft) = store.read(draft)? {
-        // Another replica that was first has the same entries.
-        if !store.write_in_background(|conn| seal(conn, keyring, &draft))?? {
-            break;
-        }
-    }
-    Ok(())
+    let mut handle = |page: &Page| seal_page(store, keyring, page);
+    audit_log::read_all(store, &mut [(AuditReader::Seals, &mut handle)]).map(drop)
 }
 
-/// The next entries to be sealed. `None` if there are none.
-pub fn draft(conn: &mut Conn) -> QueryResult<Option<Draft>> {
-    let (from, entries) = audit_log::unsealed(conn, MAX_ENTRIES)?;
-    let Some((first, oldest)) = entries.first() else { return Ok(None) };
-    let end = oldest.at.plus_seconds(MAX_SECONDS);
-    let mut content = Content { first: *first, last: *first, newest_at: oldest.at, leaves: Vec::new() };
-    for (place, entry) in entries.iter().take_while(|(_, entry)| entry.at <= end) {
-        content.last = *place;
-        content.newest_at = content.newest_at.max(entry.at);
-        content.leaves.push(entry.leaf());
+/// Seals the entries of a page. Returns whether this replica sealed all of them.
+pub fn seal_page(store: &Store, keyring: &Keyring, page: &Page) -> Result<bool, SealError> {
+    for draft in drafts(page) {
+        if !store.write_in_background(|conn| seal(conn, keyring, &draft))?? {
+            return Ok(false);
+        }
     }
-    Ok(Some(Draft { from, content }))
+    Ok(true)
+}
+
+/// The seals of a page.
+pub fn drafts(page: &Page) -> impl Iterator<Item = Draft> {
+    let (mut from, mut rest) = (page.after, page.entries.as_slice());
+    std::iter::from_fn(move || {
+        let end = rest.first()?.1.at.plus_seconds(MAX_SECONDS);
+        let length = rest.iter().position(|(_, entry)| entry.at > end).unwrap_or(rest.len());
+        let (entries, later) = rest.split_at(length);
+        rest = later;
+        let content = Content::new(entries)?;
+        Some(Draft { from: std::mem::replace(&mut from, content.last), content })
+    })
+}
+
+impl Content {
+    /// `None` without entries.
+    fn new(entries: &[(Place, StoredEntry)]) -> Option<Self> {
+        let ((first, _), (last, _)) = (entries.first()?, entries.last()?);
+        Some(Self {
+            first: *first,
+            last: *last,
+            newest_at: entries.iter().map(|(_, entry)| entry.at).max()?,
+            leaves: entries.iter().map(|(_, entry)| entry.leaf()).collect(),
+        })
+    }
 }
 
 /// Seals entries, unless another replica has sealed them. Returns whether it did.

@@ -15,7 +15,7 @@ use super::schema::seals::{self, dsl};
 use super::types::{DbTimestamp, DbUuid};
 use crate::domain::seal::{Hash, Place, Seal, SignedSeal};
 
-pub use append::{Draft, SealError, draft, seal, seal_all};
+pub use append::{Draft, SealError, drafts, seal, seal_all, seal_page};
 pub(super) use append::{hand_over, lock};
 pub use purge::{has_expired, purge, purge_all};
 pub use verify::{Report, verify};

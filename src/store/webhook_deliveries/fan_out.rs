@@ -6,17 +6,16 @@ use uuid::Uuid;
 
 use super::list::DeliveryId;
 use crate::domain::audit::AuditAction;
+use crate::domain::seal::StoredEntry;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::user::UserId;
 use crate::domain::webhook::{TEST_EVENT, WebhookId};
 use crate::entropy;
-use crate::store::audit_log::{self, AuditReader, TakenEntry};
+use crate::store::audit_log::{AuditReader, Page};
 use crate::store::bulk::bulk;
 use crate::store::connection::Conn;
 use crate::store::types::{DbTimestamp, DbUuid, SqlTimestamp, SqlUuid};
 use crate::store::webhooks::{self, ActiveWebhook};
-
-/// Entries of the audit log that one step takes.
-const STEP_SIZE: i64 = 5_000;
 
 bulk! {
     InsertDeliveries {
@@ -30,31 +29,28 @@ bulk! {
      SELECT id, webhook, event_id, event_type, now, now, 0 FROM" w ""
 }
 
-/// Queues the next entries of the audit log. Returns the number of steps that were made: 0 or 1.
+/// Queues the entries on a page of the audit log. Returns the number of deliveries; `None` if another replica took the page.
 ///
-/// The webhooks are read after [`audit_log::unread`]: a webhook that existed when an entry was written is then visible.
-pub fn step(conn: &mut Conn) -> QueryResult<usize> {
-    let reader = AuditReader::Webhooks;
-    let Some(unread) = audit_log::unread(conn, reader)? else { return Ok(0) };
+/// The webhooks are read after the page: a webhook that existed when an entry was written is then visible.
+pub fn fan_out(conn: &mut Conn, page: &Page) -> QueryResult<Option<usize>> {
+    if !page.take(conn, AuditReader::Webhooks)? {
+        return Ok(None);
+    }
     let webhooks = webhooks::active(conn)?;
     if webhooks.is_empty() {
-        return audit_log::skip(conn, reader, unread).map(|()| 0);
+        return Ok(Some(0));
     }
-    let is_wanted = |action: &AuditAction| {
-        *action != AuditAction::OperationAbandoned
-            && webhooks.iter().any(|active| active.webhook.events.matches(*action))
-    };
-    let wanted: Vec<AuditAction> = AuditAction::ALL.iter().copied().filter(is_wanted).collect();
-    let Some(entries) = audit_log::take(conn, reader, unread, &wanted, STEP_SIZE)? else { return Ok(0) };
     let now = conn.now()?;
     let mut rows = InsertDeliveries::default();
-    for entry in &entries {
-        for ActiveWebhook { webhook, .. } in webhooks.iter().filter(|webhook| receives(webhook, entry)) {
-            push(&mut rows, webhook.id, entry.id, entry.action.name(), now);
+    for (_, entry) in &page.entries {
+        let Some(action) = AuditAction::from_name(&entry.action) else { continue };
+        for ActiveWebhook { webhook, .. } in
+            webhooks.iter().filter(|webhook| receives(webhook, entry, action))
+        {
+            push(&mut rows, webhook.id, entry.id, action.name(), now);
         }
     }
-    rows.run(conn)?;
-    Ok(1)
+    rows.run(conn).map(Some)
 }
 
 /// Queues the event `webhook.test`. Returns the delivery.
@@ -65,10 +61,11 @@ pub fn queue_test(conn: &mut Conn, webhook: WebhookId, now: Timestamp) -> QueryR
     Ok(id)
 }
 
-fn receives(active: &ActiveWebhook, entry: &TakenEntry) -> bool {
+fn receives(active: &ActiveWebhook, entry: &StoredEntry, action: AuditAction) -> bool {
     active.webhook.created_at <= entry.at
-        && active.webhook.events.matches(entry.action)
-        && active.may_see(entry.actor, entry.affected_users)
+        && action != AuditAction::OperationAbandoned
+        && active.webhook.events.matches(action)
+        && active.may_see(entry.actor.map(UserId), entry.affected_users.map(|user| user.map(UserId)))
 }
 
 fn push(

@@ -1,8 +1,8 @@
 //! The events that are to be sent to webhooks, and what became of them.
 //!
 //! A delivery is queued when its event appears in the audit log (`fan_out.rs`), claimed under a lease (`queue.rs`), and
-//! ends with the outcome of an attempt (`outcomes.rs`), after which it can be queued again (`replay.rs`). It is not an item of the outbox: a claim takes a few deliveries
-//! of each webhook, so that no webhook delays another one.
+//! ends with the outcome of an attempt (`outcomes.rs`), after which it can be queued again (`replay.rs`). It is not an item
+//! of the outbox: a claim takes a few deliveries of each webhook, so that no webhook delays another one.
 
 mod fan_out;
 mod list;
@@ -10,7 +10,7 @@ mod outcomes;
 mod queue;
 mod replay;
 
-pub use fan_out::{queue_test, step};
+pub use fan_out::{fan_out, queue_test};
 pub use list::{
     DeliveryFilter, DeliveryId, DeliveryStatus, MAX_LISTED, WaitingDeliveries, WebhookDelivery, delete_old,
     find, last_delivered, list, waiting,
