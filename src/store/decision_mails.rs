@@ -19,12 +19,15 @@ use super::schema::outbox as dsl;
 use super::types::{DbTimestamp, DbUuid, SqlUuid};
 use crate::domain::audit::{AuditAction, AuditSubjectRef};
 use crate::domain::permission_request::RequestId;
+use crate::domain::seal::Place;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 use crate::entropy;
 
 /// The condition of the index, literally: a bound parameter would hide it from the planner.
 const ARE_DECISIONS: &str = "notice = 'decisions'";
+/// Requesters whose mails one transaction schedules.
+const MAX_REQUESTERS: usize = 10_000;
 /// Seconds between two mails to one requester.
 const INTERVAL_SECONDS: i64 = 3_600;
 
@@ -44,52 +47,77 @@ struct LatestMail {
     waiting: Option<RequestList>,
 }
 
-/// Schedules mails about the decisions on a page of the audit log. Returns whether this replica took the page.
-pub fn schedule(conn: &mut Conn, page: &Page) -> QueryResult<bool> {
-    if !page.take(conn, AuditReader::DecisionMails)? {
-        return Ok(false);
-    }
-    let decisions = [AuditAction::RequestApproved, AuditAction::RequestDeclined].map(AuditAction::name);
-    let mut decided: BTreeMap<UserId, Vec<RequestId>> = BTreeMap::new();
-    for (_, entry) in page.entries.iter().filter(|(_, entry)| decisions.contains(&entry.action.as_str())) {
-        // The target, unless they are the actor, and the requester.
-        let requester = entry.affected_users.into_iter().flatten().last().map(UserId);
-        if let (AuditSubjectRef::Request(id), Some(requester)) =
-            (AuditSubjectRef::parse(&entry.subject), requester)
+/// Decisions that their requesters are to be mailed about, from one or more pages of the audit log. One change of a mail
+/// for many decisions costs less than many changes.
+#[derive(Debug, Default)]
+pub struct Decisions {
+    /// From before the first entry to the last one.
+    span: Option<(Place, Place)>,
+    by_requester: BTreeMap<UserId, Vec<RequestId>>,
+}
+
+impl Decisions {
+    /// Adds those on the next page.
+    pub fn add(&mut self, page: &Page) {
+        self.span = Some((self.span.map_or(page.after, |(after, _)| after), page.end()));
+        let decisions = [AuditAction::RequestApproved, AuditAction::RequestDeclined].map(AuditAction::name);
+        for (_, entry) in page.entries.iter().filter(|(_, entry)| decisions.contains(&entry.action.as_str()))
         {
-            decided.entry(requester).or_default().push(id);
+            // The target, unless they are the actor, and the requester.
+            let requester = entry.affected_users.into_iter().flatten().last().map(UserId);
+            if let (AuditSubjectRef::Request(id), Some(requester)) =
+                (AuditSubjectRef::parse(&entry.subject), requester)
+            {
+                self.by_requester.entry(requester).or_default().push(id);
+            }
         }
     }
-    if !decided.is_empty() {
-        let now = conn.now()?;
-        mail(conn, decided, now)?;
+
+    /// Whether they are enough for a transaction.
+    pub fn is_full(&self) -> bool {
+        self.by_requester.len() >= MAX_REQUESTERS
     }
-    Ok(true)
 }
 
-/// Schedules mails about all decisions that readers of the audit log can take now.
-pub fn schedule_all(store: &Store) -> Result<(), StoreError> {
-    let mut handle = |page: &Page| store.write_in_background(|conn| schedule(conn, page));
-    audit_log::read_all(store, &mut [(AuditReader::DecisionMails, &mut handle)]).map(drop)
-}
-
-fn mail(conn: &mut Conn, decided: BTreeMap<UserId, Vec<RequestId>>, now: Timestamp) -> QueryResult<()> {
-    let users: Vec<i64> = decided.keys().map(|user| user.0).collect();
+/// Schedules the mails about decisions. Returns whether this replica took their entries.
+pub fn schedule(conn: &mut Conn, decisions: &Decisions) -> QueryResult<bool> {
+    let Decisions { span: Some((after, end)), by_requester } = decisions else { return Ok(true) };
+    if !audit_log::move_cursor(conn, AuditReader::DecisionMails, *after, *end)? {
+        return Ok(false);
+    }
+    if by_requester.is_empty() {
+        return Ok(true);
+    }
+    let now = conn.now()?;
+    let users: Vec<i64> = by_requester.keys().map(|user| user.0).collect();
     let latest = latest_mails(conn, &users, now.plus_seconds(-INTERVAL_SECONDS))?;
-    let extended = extend_waiting(conn, &decided, &latest)?;
+    let extended = extend_waiting(conn, by_requester, &latest)?;
     let mut new = Vec::new();
-    for (to, decided) in decided {
+    for (&to, decided) in by_requester {
         let latest = latest.get(&to);
         if latest.is_some_and(|mail| extended.contains(&mail.id)) {
             continue;
         }
         let due = latest.map_or(now, |mail| now.max(mail.due_at.plus_seconds(INTERVAL_SECONDS)));
         let mut requests = RequestList::default();
-        requests.extend(&decided);
+        requests.extend(decided);
         new.push((OutboxSubject::Decisions { to, requests }, due));
     }
     let items = new.iter().map(|(subject, due)| (entropy::token().uuid(now), subject, *due));
-    if new.is_empty() { Ok(()) } else { outbox::insert_due(conn, OutboxKind::Mail, items) }
+    if !new.is_empty() {
+        outbox::insert_due(conn, OutboxKind::Mail, items)?;
+    }
+    Ok(true)
+}
+
+/// Schedules mails about all decisions that readers of the audit log can take now.
+pub fn schedule_all(store: &Store) -> Result<(), StoreError> {
+    let mut handle = |page: &Page| {
+        let mut decisions = Decisions::default();
+        decisions.add(page);
+        store.write_in_background(|conn| schedule(conn, &decisions))
+    };
+    audit_log::read_all(store, &mut [(AuditReader::DecisionMails, &mut handle)]).map(drop)
 }
 
 /// The latest mails of users that are due after `since`.

@@ -9,9 +9,10 @@ use tokio::time::sleep;
 
 use crate::domain::token::Keyring;
 use crate::store::audit_log::{self, AuditReader, Page};
+use crate::store::decision_mails::{self, Decisions};
 use crate::store::seals::{self, SealError};
 use crate::store::signing_keys::SealedUnderOtherSecret;
-use crate::store::{Store, decision_mails, webhook_deliveries};
+use crate::store::{Store, webhook_deliveries};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Few entries are sealed after this time, many as soon as they are read.
@@ -53,8 +54,15 @@ impl AuditReaders {
     /// Lets the readers take all entries that they can take now. Returns the number of entries.
     fn read(&self, seals_too: bool) -> Result<usize, SealError> {
         let store = &self.store;
-        let mut mails =
-            |page: &Page| Ok(store.write_in_background(|conn| decision_mails::schedule(conn, page))?);
+        let mut decisions = Decisions::default();
+        let schedule = |decisions: &mut Decisions| {
+            let decisions = std::mem::take(decisions);
+            store.write_in_background(|conn| decision_mails::schedule(conn, &decisions))
+        };
+        let mut mails = |page: &Page| {
+            decisions.add(page);
+            Ok(!decisions.is_full() || schedule(&mut decisions)?)
+        };
         let mut webhooks = |page: &Page| {
             let queued = store.write_in_background(|conn| webhook_deliveries::fan_out(conn, page))?;
             if queued.is_some_and(|queued| queued > 0) {
@@ -68,6 +76,8 @@ impl AuditReaders {
         if seals_too {
             readers.push((AuditReader::Seals, &mut seals));
         }
-        audit_log::read_all(store, &mut readers)
+        let read = audit_log::read_all(store, &mut readers);
+        schedule(&mut decisions)?;
+        read
     }
 }

@@ -105,7 +105,8 @@ impl Page {
         move_cursor(conn, reader, self.after, self.end())
     }
 
-    fn end(&self) -> Place {
+    /// The place of the last entry.
+    pub(in crate::store) fn end(&self) -> Place {
         self.entries.last().map_or(self.after, |(place, _)| *place)
     }
 }
