@@ -274,6 +274,17 @@ impl Conn {
         }
     }
 
+    /// Reads rows in the order of an index until the end of this transaction. With old statistics, PostgreSQL expects
+    /// few rows at the end of a table that grows, and sorts all of them to return the first ones.
+    pub(super) fn prefer_index_order(&mut self) -> QueryResult<()> {
+        match &mut self.backend {
+            Backend::Postgres(conn) => {
+                conn.batch_execute("SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off")
+            }
+            Backend::Sqlite(_) => Ok(()),
+        }
+    }
+
     /// Whether the connection, after an error, is no longer usable. It is pinged, because
     /// diesel does not notice if it breaks while a statement is prepared.
     pub(super) fn is_dead(&mut self) -> bool {

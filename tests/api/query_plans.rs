@@ -9,6 +9,7 @@ use countersign::domain::hub::{HubId, NodeId};
 use countersign::domain::permission_request::{NewPermissionRequest, RequestStatus};
 use countersign::domain::rate_limit::{RateLimit, RequestLimits};
 use countersign::domain::rights::{Mask, Right, Role};
+use countersign::domain::seal::Place;
 use countersign::domain::terms::Terms;
 use countersign::domain::timestamp::Timestamp;
 use countersign::domain::user::UserId;
@@ -28,6 +29,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 use crate::helpers::{Backend, START_MICROS, TestApp, commit_batch};
 
@@ -347,6 +349,33 @@ async fn the_audit_log_reads_only_the_requested_page() {
     drop(store);
     let read = rows_read_since(&mut conn, "audit_log", before);
     assert!((20..1_000).contains(&read), "{read} rows or entries were read");
+}
+
+/// A page of the audit log reads its own entries, also if the statistics do not know of the newer ones.
+#[test]
+fn a_reader_of_the_audit_log_reads_only_its_page() {
+    let app = TestApp::without_server(Backend::Postgres);
+    let mut conn = PgConnection::establish(&app.database_url).unwrap();
+    let mut insert = |from: i32, to: i32| {
+        conn.batch_execute(&format!(
+            "INSERT INTO audit_log (id, at, action, subject) SELECT lpad(to_hex(i), 32, '0')::uuid, now(), \
+             'export.created', 'export:' || i FROM generate_series({from}, {to}) i"
+        ))
+        .unwrap();
+    };
+    insert(1, 2_000);
+    insert(2_001, 2_001);
+    app.execute_raw("ANALYZE audit_log");
+    insert(2_002, 20_000);
+    let store = Store::connect(&app.database_url.parse().unwrap(), 1, Clock::Database).unwrap();
+    let after = app.count("SELECT max(position) AS n FROM audit_log WHERE subject = 'export:2001'");
+    let after = Place { position: after, id: Uuid::from_u128(2_001) };
+    let before = rows_read(&mut conn, "audit_log");
+    let page = store.read(|conn| audit_log::page(conn, after, Place::END, 10)).unwrap();
+    assert_eq!(page.entries.len(), 10);
+    drop(store);
+    let read = rows_read_since(&mut conn, "audit_log", before);
+    assert!((10..100).contains(&read), "{read} rows or entries were read");
 }
 
 /// The sweeps and the content of daily mails: due rows are found by an index, however many end later.

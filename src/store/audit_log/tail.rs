@@ -148,7 +148,11 @@ pub fn read_all<E: From<StoreError>>(
 
 /// The first entries after a place, up to and including another that readers have reached; at most `limit`.
 pub fn page(conn: &mut Conn, after: Place, through: Place, limit: i64) -> QueryResult<Page> {
-    Ok(Page { after, entries: stored(conn, after, through, limit)? })
+    let entries = conn.in_snapshot(|conn| {
+        conn.prefer_index_order()?;
+        stored(conn, after, through, limit)
+    })?;
+    Ok(Page { after, entries })
 }
 
 /// The place of the last entry that a reader could take now.
@@ -198,6 +202,7 @@ pub(in crate::store) fn lock(conn: &mut Conn, reader: AuditReader) -> QueryResul
     Ok(())
 }
 
+/// The last entry that a reader has taken.
 pub fn cursor(conn: &mut Conn, reader: AuditReader) -> QueryResult<Place> {
     let (position, id): (i64, DbUuid) = with_backend!(conn, c => audit_cursors::table
         .find(reader.name())
@@ -206,12 +211,13 @@ pub fn cursor(conn: &mut Conn, reader: AuditReader) -> QueryResult<Place> {
     Ok(Place { position, id: id.0 })
 }
 
-/// The next entries that a reader can take, with their positions.
+/// The next entries that a reader can take, with their positions. Must run in a transaction.
 pub(super) fn rows_after(
     conn: &mut Conn,
     after: Place,
     limit: i64,
 ) -> QueryResult<Vec<(i64, AuditEntryRow)>> {
+    conn.prefer_index_order()?;
     let is_settled = is_settled(conn);
     with_backend!(conn, c => dsl::audit_log
         .filter(is_after!(after).sql(" AND ").sql(is_settled))
