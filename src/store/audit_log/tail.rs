@@ -120,13 +120,14 @@ pub fn read_all<E: From<StoreError>>(
     store: &Store,
     readers: &mut [(AuditReader, &mut HandlePage<'_, E>)],
 ) -> Result<usize, E> {
-    let Some(end) = store.read(end)? else { return Ok(0) };
     let mut by_place: BTreeMap<Place, Vec<_>> = BTreeMap::new();
     for (reader, handle) in readers {
         by_place.entry(store.read(|conn| cursor(conn, *reader))?).or_default().push(handle);
     }
+    let Some(end) = store.read(end)? else { return Ok(0) };
     let (mut entries, mut result) = (0, Ok(()));
-    for (mut after, mut handles) in by_place {
+    // Those that are far behind come last.
+    for (mut after, mut handles) in by_place.into_iter().rev() {
         while after < end && !handles.is_empty() {
             let page = store.read(|conn| page(conn, after, end, PAGE_SIZE))?;
             handles.retain_mut(|handle| match handle(&page) {
