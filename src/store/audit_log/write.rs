@@ -67,7 +67,7 @@ bulk! {
         salt: Nullable<Binary> => Option<[u8; SALT_BYTES]>,
     }
     "INSERT INTO audit_log (id, at, actor, action, subject, ip, user_agent, affected_user_1, affected_user_2, salt) \
-     SELECT * FROM" w "WHERE true ON CONFLICT (id) DO NOTHING"
+     SELECT * FROM" w ""
 }
 
 /// Writes one entry. The affected user is the one that the subject names, if any.
@@ -105,7 +105,7 @@ fn user_of_subject(action: AuditAction, subject: &str) -> Option<UserId> {
     id.parse().ok().map(UserId)
 }
 
-/// Writes entries, except those whose id exists.
+/// Writes entries.
 pub(in crate::store) fn insert(conn: &mut Conn, entries: &[NewAuditEntry]) -> QueryResult<()> {
     insert_statement(entries).run(conn).map(drop)
 }
@@ -114,17 +114,29 @@ pub(in crate::store) fn insert(conn: &mut Conn, entries: &[NewAuditEntry]) -> Qu
 ///
 /// Inserts `operation.abandoned` under the entry's id. If a transaction that has inserted the
 /// entry is still open, the unique id makes this insert wait for its end. A statement that has
-/// not reached the database yet finds the id taken, and does nothing.
+/// not reached the database yet fails, because the id is taken.
 pub(in crate::store) fn was_committed(conn: &mut Conn, entry: &NewAuditEntry) -> QueryResult<bool> {
-    let abandoned =
-        NewAuditEntry { action: AuditAction::OperationAbandoned, affected_users: [None; 2], ..entry.clone() };
-    insert(conn, std::slice::from_ref(&abandoned))?;
+    let abandoned = AuditAction::OperationAbandoned;
+    let values = (
+        dsl::id.eq(DbUuid(entry.id)),
+        dsl::at.eq(DbTimestamp(entry.at)),
+        dsl::actor.eq(entry.context.actor.map(|user| user.0)),
+        dsl::action.eq(abandoned.name()),
+        dsl::subject.eq(&entry.subject),
+        dsl::ip.eq(entry.context.ip.map(|address| address.to_string())),
+        dsl::user_agent.eq(entry.context.user_agent.as_deref()),
+        dsl::salt.eq(entry.salt.as_ref().map(<[u8; SALT_BYTES]>::as_slice)),
+    );
+    with_backend!(conn, c => diesel::insert_into(dsl::audit_log)
+        .values(&values)
+        .on_conflict_do_nothing()
+        .execute(c))?;
     // If the id is taken, the transaction has a number, for the position, but has written nothing: its COMMIT would
     // not wait for a synchronous standby.
     conn.confirm_visible_rows()?;
     let stored = dsl::audit_log.filter(dsl::id.eq(DbUuid(entry.id))).select(dsl::action);
     let action: String = with_backend!(conn, c => stored.first(c))?;
-    Ok(action != abandoned.action.name())
+    Ok(action != abandoned.name())
 }
 
 /// The statement that inserts entries.
