@@ -18,7 +18,6 @@ use super::outbox::{self, OutboxKind, OutboxSubject, RequestList};
 use super::schema::outbox as dsl;
 use super::types::{DbTimestamp, DbUuid, SqlUuid};
 use crate::domain::audit::{AuditAction, AuditSubjectRef};
-use crate::domain::permission_request::RequestId;
 use crate::domain::seal::Place;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
@@ -53,7 +52,7 @@ struct LatestMail {
 pub struct Decisions {
     /// From before the first entry to the last one.
     span: Option<(Place, Place)>,
-    by_requester: BTreeMap<UserId, Vec<RequestId>>,
+    by_requester: BTreeMap<UserId, RequestList>,
 }
 
 impl Decisions {
@@ -99,9 +98,7 @@ pub fn schedule(conn: &mut Conn, decisions: &Decisions) -> QueryResult<bool> {
             continue;
         }
         let due = latest.map_or(now, |mail| now.max(mail.due_at.plus_seconds(INTERVAL_SECONDS)));
-        let mut requests = RequestList::default();
-        requests.extend(decided);
-        new.push((OutboxSubject::Decisions { to, requests }, due));
+        new.push((OutboxSubject::Decisions { to, requests: decided.clone() }, due));
     }
     let items = new.iter().map(|(subject, due)| (entropy::token().uuid(now), subject, *due));
     if !new.is_empty() {
@@ -153,14 +150,14 @@ fn latest_mails(
 /// Adds decided requests to the waiting mails of their requesters. Returns these mails.
 fn extend_waiting(
     conn: &mut Conn,
-    decided: &BTreeMap<UserId, Vec<RequestId>>,
+    decided: &BTreeMap<UserId, RequestList>,
     latest: &HashMap<UserId, LatestMail>,
 ) -> QueryResult<HashSet<Uuid>> {
     let mut changes = SetRequests::default();
     for (user, requests) in decided {
         if let Some(LatestMail { id, waiting: Some(list), .. }) = latest.get(user) {
             let mut list = list.clone();
-            list.extend(requests);
+            list.append(requests);
             changes.push((DbUuid(*id), list.to_column()));
         }
     }

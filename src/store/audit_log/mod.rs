@@ -20,6 +20,6 @@ pub use tail::{AuditReader, HandlePage, Page, cursor, end, lag_seconds, page, re
 pub use write::{NewAuditEntry, record};
 
 pub(super) use entry_id::min_id_at;
-pub(super) use stored::{count_after, delete_through, has_older, seal_cursor, stored};
+pub(super) use stored::{count_after, delete_through, has_older, seal_cursor, stored_between};
 pub(super) use tail::{lock, move_cursor};
 pub(super) use write::{InsertAuditEntries, insert, insert_statement, record_affecting, was_committed};

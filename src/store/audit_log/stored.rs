@@ -56,7 +56,7 @@ pub(in crate::store) fn seal_cursor(conn: &mut Conn) -> QueryResult<Option<Place
 }
 
 /// The first entries after a place, up to and including another, in order.
-pub(in crate::store) fn stored(
+pub(in crate::store) fn stored_between(
     conn: &mut Conn,
     after: Place,
     through: Place,

@@ -13,7 +13,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
 use super::read::AuditEntryRow;
-use super::stored::stored;
+use super::stored::stored_between;
 use crate::domain::seal::{Place, StoredEntry};
 use crate::domain::timestamp::Timestamp;
 use crate::store::connection::{Backend, Conn, Store, for_update, with_backend};
@@ -151,7 +151,7 @@ pub fn read_all<E: From<StoreError>>(
 pub fn page(conn: &mut Conn, after: Place, through: Place, limit: i64) -> QueryResult<Page> {
     let entries = conn.in_snapshot(|conn| {
         conn.prefer_index_order()?;
-        stored(conn, after, through, limit)
+        stored_between(conn, after, through, limit)
     })?;
     Ok(Page { after, entries })
 }

@@ -64,11 +64,19 @@ impl RequestList {
     /// The highest number of requests that a mail lists.
     const MAX_LISTED: usize = 20;
 
-    /// Appends requests.
-    pub(in crate::store) fn extend(&mut self, requests: &[RequestId]) {
-        let free = Self::MAX_LISTED.saturating_sub(self.ids.len());
-        self.ids.extend(requests.iter().take(free));
-        self.more += requests.len().saturating_sub(free);
+    /// Appends a request.
+    pub(in crate::store) fn push(&mut self, request: RequestId) {
+        if self.ids.len() < Self::MAX_LISTED {
+            self.ids.push(request);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Appends the requests of another list.
+    pub(in crate::store) fn append(&mut self, other: &Self) {
+        other.ids.iter().for_each(|request| self.push(*request));
+        self.more += other.more;
     }
 
     /// From the column: `12 15 16 +204` are three requests, and 204 more.

@@ -264,7 +264,7 @@ impl Entries {
     /// The next entry, if it comes no later than this place.
     fn next(&mut self, conn: &mut Conn, through: Place) -> QueryResult<Option<Entry>> {
         if self.page.is_empty() && !self.is_complete {
-            self.page = audit_log::stored(conn, self.read, Place::END, PAGE)?.into();
+            self.page = audit_log::stored_between(conn, self.read, Place::END, PAGE)?.into();
             self.read = self.page.back().map_or(self.read, |(place, _)| *place);
             self.is_complete = self.page.is_empty();
         }
