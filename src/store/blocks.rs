@@ -18,8 +18,8 @@ use crate::domain::user::UserId;
 
 bulk! {
     FindBlocks { user_target: BigInt => i64, user_blocked: BigInt => i64 }
-    "SELECT b.user_target, b.user_blocked FROM blocks AS b JOIN"
-    w "ON b.user_target = w.user_target AND b.user_blocked = w.user_blocked"
+    "SELECT w.user_target, w.user_blocked FROM"
+    w "WHERE (SELECT true FROM blocks AS b WHERE b.user_target = w.user_target AND b.user_blocked = w.user_blocked)"
     returns (BigInt, BigInt)
 }
 

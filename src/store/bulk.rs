@@ -2,6 +2,11 @@
 //! parameters, and each connection prepares the statement once (diesel does not cache batch
 //! inserts and updates: 256 rows took 5 ms instead of 1.6). SQLite runs in this process, so
 //! there the statement runs once per row.
+//!
+//! PostgreSQL keeps the plan of a prepared statement, and the planner may join the rows to a table that is empty then
+//! by reading all of it. So each row is looked up by what an index can do in one way only: with `BETWEEN` a value and
+//! itself in place of `=`, which lets the planner scan the table in the order of a key; with a scalar subquery in place
+//! of `EXISTS`; or with `LATERAL` and `OFFSET 0`.
 
 use std::io::Write as _;
 
@@ -109,12 +114,12 @@ impl<B: Query> Query for SingleRow<'_, B> {
 impl<B, C> RunQueryDsl<C> for SingleRow<'_, B> {}
 
 /// Declares a statement: its name, its columns with their SQL and Rust types, the SQL before and
-/// after the rows (which the SQL calls `w`), and the SQL types that it returns, if any.
+/// after the rows (which the SQL calls `w`; the latter may differ for SQLite), and the SQL types that it returns, if any.
 macro_rules! bulk {
     (
         $(#[$doc:meta])*
         $name:ident { $($column:ident: $sql:ty => $rust:ty),+ $(,)? }
-        $before:literal w $after:literal $(returns $returns:ty)?
+        $before:literal w $after:literal $(sqlite $sqlite:literal)? $(returns $returns:ty)?
     ) => {
         $(#[$doc])*
         #[derive(Default)]
@@ -179,12 +184,18 @@ macro_rules! bulk {
                     separator = ", ";
                 )+
                 let _ = separator;
-                out.push_sql(concat!(") AS w ", $after));
+                out.push_sql(concat!(") AS w ", $crate::store::bulk::bulk!(@sqlite $after $($sqlite)?)));
                 Ok(())
             }
         }
 
         $crate::store::bulk::bulk!(@run $name $($returns)?);
+    };
+    (@sqlite $after:literal) => {
+        $after
+    };
+    (@sqlite $after:literal $sqlite:literal) => {
+        $sqlite
     };
     (@run $name:ident) => {
         impl $name<'_> {

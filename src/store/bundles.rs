@@ -94,7 +94,7 @@ impl QueryFragment<Pg> for KeepUnchanged<'_> {
         out.push_sql(", ");
         out.push_bind_param::<Array<SmallInt>, _>(&self.permissions)?;
         out.push_sql(
-            ") AS w (id, name, description, permission) ON b.id = w.id AND b.name = w.name \
+            ") AS w (id, name, description, permission) ON b.id BETWEEN w.id AND w.id AND b.name = w.name \
              AND b.description = w.description AND b.permission = w.permission FOR KEY SHARE OF b",
         );
         Ok(())

@@ -56,7 +56,11 @@ bulk! {
     FindByTerms { grantee: BigInt => i64, target: BigInt => i64, bundle: BigInt => i64 }
     "SELECT r.id, r.user_target, r.user_allowed, r.bundle_id, r.granted_permission, r.closed_at, \
      r.permission_expires_at, r.outcome FROM" w
-    "JOIN permission_requests AS r ON r.active AND r.closed_at IS NOT NULL \
+    // Rows are compared, because another index has the bundle alone.
+    "CROSS JOIN LATERAL (SELECT * FROM permission_requests AS p WHERE p.active AND p.closed_at IS NOT NULL \
+     AND (p.user_allowed, p.user_target, p.bundle_id) \
+     BETWEEN (w.grantee, w.target, w.bundle) AND (w.grantee, w.target, w.bundle) OFFSET 0) AS r"
+    sqlite "JOIN permission_requests AS r ON r.active AND r.closed_at IS NOT NULL \
      AND r.user_allowed = w.grantee AND r.user_target = w.target AND r.bundle_id = w.bundle"
     returns (BigInt, BigInt, BigInt, BigInt, SmallInt, SqlTimestamp, Nullable<SqlTimestamp>, Text)
 }

@@ -36,7 +36,7 @@ bulk! {
         new_arrival: SqlTimestamp => DbTimestamp,
     }
     "UPDATE rate_limits AS r SET theoretical_arrival = w.new_arrival FROM"
-    w "WHERE r.key = w.key AND r.theoretical_arrival = w.old_arrival"
+    w "WHERE r.key BETWEEN w.key AND w.key AND r.theoretical_arrival = w.old_arrival"
 }
 
 /// Locks the rows of these keys, ordered by key.

@@ -89,9 +89,7 @@ type RequestColumns = (
 type UserColumns = (BigInt, Text, Text, Text, Bool, Bool);
 type JoinedColumns = (RequestColumns, SqlTimestamp, UserColumns, UserColumns, (BigInt, Text, Text, SmallInt));
 
-/// The statement up to the value of the token. `$now` is the SQL of the current time. With
-/// `join_collapse_limit = 1` the joins run in the order in which they are written: the request by
-/// its token, then the others by their primary keys.
+/// The statement up to its tables. `$now` is the SQL of the current time.
 macro_rules! select {
     ($now:literal) => {
         concat!(
@@ -102,15 +100,13 @@ macro_rules! select {
             $now,
             ", t.id, t.email, t.first_name, t.last_name, t.active, t.staff, \
              a.id, a.email, a.first_name, a.last_name, a.active, a.staff, \
-             b.id, b.name, b.description, b.permission \
-             FROM permission_requests AS r JOIN users AS t ON t.id = r.user_target \
-             JOIN users AS a ON a.id = r.user_allowed JOIN bundles AS b ON b.id = r.bundle_id \
-             WHERE r.redeem_id = "
+             b.id, b.name, b.description, b.permission FROM "
         )
     };
 }
 
-/// On PostgreSQL: one statement for all tokens.
+/// On PostgreSQL: one statement for all tokens. Each request is looked up by its token, and then its users and its
+/// bundle by their ids (see [`bulk`](super::bulk)).
 struct SelectByTokens<const LOCK: bool>(Column<DbUuid>);
 
 impl<const LOCK: bool> QueryId for SelectByTokens<LOCK> {
@@ -126,13 +122,16 @@ impl<const LOCK: bool> RunQueryDsl<PgConnection> for SelectByTokens<LOCK> {}
 impl<const LOCK: bool> QueryFragment<Pg> for SelectByTokens<LOCK> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(select!("clock_timestamp()"));
-        out.push_sql("ANY(");
+        out.push_sql("(SELECT * FROM permission_requests WHERE redeem_id = ANY(");
         out.push_bind_param::<Array<SqlUuid>, _>(&self.0)?;
-        out.push_sql(")");
-        if LOCK {
-            // `r.id` alone could make the planner read the whole table in that order.
-            out.push_sql(" ORDER BY r.id + 0 FOR NO KEY UPDATE OF r");
-        }
+        // `id` alone could make the planner read the whole table in that order.
+        out.push_sql(if LOCK { ") ORDER BY id + 0 FOR NO KEY UPDATE" } else { ") OFFSET 0" });
+        out.push_sql(
+            ") AS r \
+             CROSS JOIN LATERAL (SELECT * FROM users WHERE id = r.user_target OFFSET 0) AS t \
+             CROSS JOIN LATERAL (SELECT * FROM users WHERE id = r.user_allowed OFFSET 0) AS a \
+             CROSS JOIN LATERAL (SELECT * FROM bundles WHERE id = r.bundle_id OFFSET 0) AS b",
+        );
         Ok(())
     }
 }
@@ -154,6 +153,10 @@ impl RunQueryDsl<SqliteConnection> for SelectByToken {}
 impl QueryFragment<Sqlite> for SelectByToken {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
         out.push_sql(select!("r.created_at"));
+        out.push_sql(
+            "permission_requests AS r JOIN users AS t ON t.id = r.user_target \
+             JOIN users AS a ON a.id = r.user_allowed JOIN bundles AS b ON b.id = r.bundle_id WHERE r.redeem_id = ",
+        );
         out.push_bind_param::<SqlUuid, _>(&self.0)
     }
 }

@@ -218,10 +218,10 @@ CREATE TABLE blocks (
 CREATE FUNCTION lock_unblocked(targets bigint[], requesters bigint[]) RETURNS boolean VOLATILE LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(target) FROM unnest(targets) AS target;
+    -- The plan is kept. A subquery with EXISTS could read the whole table.
     RETURN NOT EXISTS (
-        SELECT FROM blocks AS b
-        JOIN unnest(targets, requesters) AS w (target, requester)
-            ON b.user_target = w.target AND b.user_blocked = w.requester
+        SELECT FROM unnest(targets, requesters) AS w (target, requester)
+        WHERE (SELECT true FROM blocks AS b WHERE b.user_target = w.target AND b.user_blocked = w.requester)
     );
 END
 $$;

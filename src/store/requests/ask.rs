@@ -143,7 +143,7 @@ impl QueryFragment<Pg> for SelectForAsks {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
             "SELECT clock_timestamp(), nextval('permission_requests_id_seq'), \
-             EXISTS (SELECT FROM blocks AS k WHERE k.user_target = w.target AND k.user_blocked = w.grantee), \
+             coalesce((SELECT true FROM blocks AS k WHERE k.user_target = w.target AND k.user_blocked = w.grantee), false), \
              (SELECT r.id FROM permission_requests AS r WHERE r.closed_at IS NULL AND r.terms = w.terms), \
              (SELECT r.id FROM permission_requests AS r WHERE r.create_key = w.create_key), \
              b.name, b.description, b.permission, \
@@ -160,9 +160,11 @@ impl QueryFragment<Pg> for SelectForAsks {
         out.push_bind_param::<Array<Nullable<Text>>, _>(&self.keys)?;
         out.push_sql(
             ") WITH ORDINALITY AS w (target, grantee, bundle, terms, create_key, nth) \
-             LEFT JOIN bundles AS b ON b.id = w.bundle \
-             LEFT JOIN permission_requests AS p ON p.active AND p.closed_at IS NOT NULL \
-             AND p.user_allowed = w.grantee AND p.user_target = w.target AND p.bundle_id = w.bundle ORDER BY w.nth",
+             LEFT JOIN LATERAL (SELECT * FROM bundles AS b WHERE b.id = w.bundle OFFSET 0) AS b ON true \
+             LEFT JOIN LATERAL (SELECT * FROM permission_requests AS p WHERE p.active AND p.closed_at IS NOT NULL \
+             AND (p.user_allowed, p.user_target, p.bundle_id) \
+             BETWEEN (w.grantee, w.target, w.bundle) AND (w.grantee, w.target, w.bundle) OFFSET 0) AS p \
+             ON true ORDER BY w.nth",
         );
         Ok(())
     }

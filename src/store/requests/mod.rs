@@ -204,14 +204,24 @@ bulk! {
      decision_key = w.decision_key, granted_permission = w.granted_permission, \
      permission_expires_at = w.permission_expires_at, ended_at = w.ended_at, end_cause = w.end_cause, \
      active = w.active FROM"
-    w "WHERE r.id = w.id AND coalesce(r.outcome, '') = '' AND (r.expires_at > w.at OR w.outcome = 'replaced')"
+    w "WHERE r.id BETWEEN w.id AND w.id AND coalesce(r.outcome, '') = '' AND (r.expires_at > w.at OR w.outcome = 'replaced')"
 }
 
 bulk! {
     /// Marks permissions as ended.
     EndPermissions { id: BigInt => i64, at: SqlTimestamp => DbTimestamp, cause: Text => &'static str }
     "UPDATE permission_requests AS r SET active = false, ended_at = w.at, end_cause = w.cause FROM"
-    w "WHERE r.id = w.id AND r.active"
+    w "WHERE r.id BETWEEN w.id AND w.id AND r.active"
+}
+
+bulk! {
+    /// The open requests whose terms, as a text, are in these ranges.
+    FindOpen { first: Text => String, next: Text => String }
+    "SELECT r.id FROM" w
+    "CROSS JOIN LATERAL (SELECT p.id FROM permission_requests AS p WHERE p.closed_at IS NULL \
+     AND p.terms >= w.first AND p.terms < w.next OFFSET 0) AS r"
+    sqlite "JOIN permission_requests AS r ON r.closed_at IS NULL AND r.terms >= w.first AND r.terms < w.next"
+    returns BigInt
 }
 
 /// The requests to lock for a batch.
@@ -335,11 +345,12 @@ pub(in crate::store) fn find(
         find!(dsl::create_key.eq_any(&create_keys));
     }
     if !selector.blocks.is_empty() {
-        // This also finds requests between other pairs of these users; the caller filters them.
-        let targets: Vec<i64> = selector.blocks.iter().map(|block| block.target.0).collect();
-        let blocked: Vec<i64> = selector.blocks.iter().map(|block| block.blocked.0).collect();
-        let between = dsl::user_target.eq_any(&targets).and(dsl::user_allowed.eq_any(&blocked));
-        find!(dsl::outcome.is_null().and(between));
+        let mut rows = FindOpen::default();
+        for Block { target, blocked } in &selector.blocks {
+            // All bundles of the two users: `;` follows on `:`.
+            rows.push((format!("{target}:{blocked}:"), format!("{target}:{blocked};")));
+        }
+        ids.extend(rows.fetch::<i64>(conn)?);
     }
     if ids.is_empty() {
         return Ok(Vec::new());
