@@ -8,12 +8,12 @@ use diesel::QueryResult;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
 use super::connection::{Conn, Store};
 use super::error::StoreError;
 use super::readiness::ReadinessReport;
+use super::threads;
 use crate::{deadline, failpoints, telemetry};
 
 /// How long to wait for the database.
@@ -146,7 +146,7 @@ impl AsyncStore {
         };
         let thread_permit = ThreadPermit::new(&self.stall_detector, permit);
         let (store, request) = (self.store.clone(), telemetry::current());
-        let task = spawn_blocking(move || {
+        let task = threads::spawn(move || {
             let _thread_permit = thread_permit;
             failpoints::fail_point("async_store.panic");
             telemetry::scope_blocking(request, || work(&store))
@@ -177,7 +177,7 @@ impl ReadinessCheck {
     fn start(store: Store, permit: Option<OwnedSemaphorePermit>) -> Self {
         let finished_at = Arc::new(OnceLock::new());
         let finished_guard = FinishedGuard(Arc::clone(&finished_at));
-        let task = spawn_blocking(move || {
+        let task = threads::spawn(move || {
             let (_finished_guard, _permit) = (finished_guard, permit);
             store.check_readiness()
         });

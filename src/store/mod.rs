@@ -54,6 +54,7 @@ pub mod seals;
 pub mod sessions;
 pub mod signing_keys;
 pub mod sweeps;
+pub(crate) mod threads;
 pub mod users;
 pub mod webhook_deliveries;
 pub mod webhook_secrets;

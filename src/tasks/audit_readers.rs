@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::domain::token::Keyring;
@@ -12,7 +11,7 @@ use crate::store::audit_log::{self, AuditReader, Page};
 use crate::store::decision_mails::{self, Decisions};
 use crate::store::seals::{self, SealError};
 use crate::store::signing_keys::SealedUnderOtherSecret;
-use crate::store::{Store, webhook_deliveries};
+use crate::store::{Store, threads, webhook_deliveries};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Few entries are sealed after this time, many as soon as they are read.
@@ -37,7 +36,7 @@ impl AuditReaders {
         loop {
             let seals_too = is_busy || sealed_at.elapsed() >= SEAL_INTERVAL;
             let reading = Arc::clone(&readers);
-            let read = spawn_blocking(move || reading.read(seals_too)).await;
+            let read = threads::spawn(move || reading.read(seals_too)).await;
             // Any other failure is left to the next run; `/readyz` and `/metrics` report how long that takes.
             let is_other_key = matches!(read, Ok(Err(SealError::Key(_))));
             if is_other_key && has_key {

@@ -4,13 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::config::AuditSettings;
 use crate::domain::token::Keyring;
 use crate::store::seals::{self, SealError};
-use crate::store::{Conn, Store};
+use crate::store::{Conn, Store, threads};
 
 const PURGE_INTERVAL: Duration = Duration::from_secs(3_600);
 
@@ -22,7 +21,7 @@ pub async fn run(store: Store, keyring: Arc<Keyring>, audit: AuditSettings) {
     loop {
         let (store, keyring) = (store.clone(), Arc::clone(&keyring));
         // A failure is left to the next run.
-        drop(spawn_blocking(move || purge_expired(&store, &keyring, audit)).await);
+        drop(threads::spawn(move || purge_expired(&store, &keyring, audit)).await);
         sleep(PURGE_INTERVAL).await;
     }
 }

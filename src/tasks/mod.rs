@@ -14,13 +14,11 @@ pub mod sweep_rate_limits;
 pub mod webhook_deliveries;
 mod write_behind;
 
-use tokio::task::spawn_blocking;
-
-use crate::store::{Conn, QueryResult, Store};
+use crate::store::{Conn, QueryResult, Store, threads};
 
 /// Repeats a transaction that affects a bounded number of rows until it affects none. A
 /// failure is left to the next run of the task.
 async fn repeat_until_done(store: &Store, step: impl Fn(&mut Conn) -> QueryResult<usize> + Send + 'static) {
     let store = store.clone();
-    drop(spawn_blocking(move || while matches!(store.write_in_background(&step), Ok(1..)) {}).await);
+    drop(threads::spawn(move || while matches!(store.write_in_background(&step), Ok(1..)) {}).await);
 }

@@ -6,10 +6,9 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, threads};
 
 const FLUSH_INTERVAL: Duration = Duration::from_secs(10);
 /// Deltas that are written in one transaction.
@@ -69,7 +68,7 @@ impl<D: CounterDelta> WriteBehindCounter<D> {
             return;
         }
         let store = self.store.clone();
-        let written = spawn_blocking(move || {
+        let written = threads::spawn(move || {
             let is_unwritten = |deltas: &&[D]| {
                 matches!(
                     D::write(&store, deltas),

@@ -1,22 +1,22 @@
 //! The actor: its state is the operations and lookups that wait or are in flight;
 //! everything else is in the database.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use opentelemetry::trace::SpanContext;
 use tokio::sync::oneshot;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 
 use super::error::RegistryError;
 use crate::actors::LivenessGuard;
 use crate::actors::admission::Permit;
 use crate::actors::batch_queue::{BatchQueue, QueueItem, QueueLimits, TimeoutKind};
 use crate::failpoints;
-use crate::store::Store;
 use crate::store::ledger::{self, AnyOperation, RowKey};
 use crate::store::lookup::{self, LookupKey, LookupResults};
+use crate::store::{Store, threads};
 use crate::telemetry::{self, BatchSpan, Correlation, MAX_LINKS, Tracer};
 
 /// The limits of both queues; every request is answered within two seconds.
@@ -32,22 +32,42 @@ const TIMEOUT_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// then exits, to be restarted.
 const STUCK_THREAD_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A caller that waits for an answer until its deadline, and its admission.
+/// A caller that waits for an answer until its deadline.
 #[derive(Debug)]
 pub(super) struct Waiter<T> {
-    pub reply: oneshot::Sender<Result<T, RegistryError>>,
-    pub permit: Permit,
+    pub caller: Caller<T>,
     pub deadline: Instant,
     /// The span of the caller's request, if it is recorded.
     pub span: Option<SpanContext>,
 }
 
-impl<T> Waiter<T> {
-    /// Answers the caller, unless it has gone.
-    fn respond(self, result: Result<T, RegistryError>) {
-        // Released first, so that a caller that sees the answer can be admitted again.
-        drop(self.permit);
-        let _ = self.reply.send(result);
+/// Answers a caller: either the thread that executes its batch does, or the actor when the deadline has passed.
+#[derive(Debug)]
+pub(super) struct Caller<T>(Arc<Mutex<Option<(Permit, Reply<T>)>>>);
+
+type Reply<T> = oneshot::Sender<Result<T, RegistryError>>;
+
+impl<T> Caller<T> {
+    /// Waits with this admission, which ends with the answer.
+    pub fn new(permit: Permit, reply: Reply<T>) -> Self {
+        Self(Arc::new(Mutex::new(Some((permit, reply)))))
+    }
+
+    /// Answers the caller, unless it has been answered or has gone.
+    fn respond(&self, result: Result<T, RegistryError>) {
+        // No code that can panic runs under this lock.
+        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((permit, reply)) = waiting {
+            // Released first, so that a caller that sees the answer can be admitted again.
+            drop(permit);
+            let _ = reply.send(result);
+        }
+    }
+}
+
+impl<T> Clone for Caller<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
     }
 }
 
@@ -92,7 +112,7 @@ impl Handler<Submit> for TokenRegistry {
         let (now, deadline) = (Instant::now(), waiter.deadline);
         match self.operations.push(operation, waiter, now, deadline) {
             Ok(()) => self.commit_next(ctx),
-            Err((_, waiter)) => waiter.respond(Err(RegistryError::Unavailable)),
+            Err((_, waiter)) => waiter.caller.respond(Err(RegistryError::Unavailable)),
         }
     }
 }
@@ -104,7 +124,7 @@ impl Handler<LookUp> for TokenRegistry {
         let (now, deadline) = (Instant::now(), waiter.deadline);
         match self.lookups.push(key, waiter, now, deadline) {
             Ok(()) => self.look_up_next(ctx),
-            Err((_, waiter)) => waiter.respond(Err(RegistryError::Unavailable)),
+            Err((_, waiter)) => waiter.caller.respond(Err(RegistryError::Unavailable)),
         }
     }
 }
@@ -123,26 +143,22 @@ impl TokenRegistry {
     /// Dispatches the next batch of operations, unless one is in flight.
     fn commit_next(&mut self, ctx: &mut Context<Self>) {
         let Some((batch_id, batch)) = self.operations.dispatch(Instant::now()) else { return };
-        let store = self.store.clone();
+        let (store, callers) = (self.store.clone(), callers(&self.operations));
         let span = start_span(self.tracer.as_ref(), "registry.commit", &self.operations);
         let committed = in_batch(span, move || {
             let results = ledger::commit(&store, &batch);
-            if let Some(error) = results.iter().find_map(|result| result.as_ref().err()) {
-                tracing::warn!(%error, "operations failed");
+            let error = results.iter().find_map(|result| result.as_ref().err());
+            error.inspect(|error| tracing::warn!(%error, "operations failed"));
+            let is_failed = error.is_some();
+            for (caller, result) in callers.iter().zip(results) {
+                caller.respond(result.map_err(RegistryError::from));
             }
-            let is_failed = results.iter().any(Result::is_err);
-            (results, is_failed)
+            is_failed
         });
-        ctx.spawn(committed.into_actor(self).map(move |results, registry, ctx| {
-            let waiters = registry.operations.complete(batch_id);
-            // A batch that panicked has no results: its outcome is unknown.
-            let results = results.unwrap_or_default();
-            let results = results.into_iter().map(|result| result.map_err(RegistryError::from));
-            let results = results.chain(std::iter::repeat_with(|| Err(RegistryError::OutcomeUnknown)));
-            for (waiter, result) in waiters.into_iter().zip(results) {
-                if let Some(waiter) = waiter {
-                    waiter.respond(result);
-                }
+        ctx.spawn(committed.into_actor(self).map(move |_, registry, ctx| {
+            for waiter in registry.operations.complete(batch_id).into_iter().flatten() {
+                // Not answered by a batch that panicked.
+                waiter.caller.respond(Err(RegistryError::OutcomeUnknown));
             }
             registry.commit_next(ctx);
         }));
@@ -151,20 +167,19 @@ impl TokenRegistry {
     /// Dispatches the next batch of lookups, unless one is in flight.
     fn look_up_next(&mut self, ctx: &mut Context<Self>) {
         let Some((batch_id, keys)) = self.lookups.dispatch(Instant::now()) else { return };
-        let store = self.store.clone();
+        let (store, callers) = (self.store.clone(), callers(&self.lookups));
         let span = start_span(self.tracer.as_ref(), "registry.look_up", &self.lookups);
         let resolved = in_batch(span, move || {
             let results = lookup::resolve(&store, &keys);
             let is_failed = results.iter().any(Option::is_none);
-            (results, is_failed)
+            for (caller, result) in callers.iter().zip(results) {
+                caller.respond(result.ok_or(RegistryError::Unavailable));
+            }
+            is_failed
         });
-        ctx.spawn(resolved.into_actor(self).map(move |results, registry, ctx| {
-            let waiters = registry.lookups.complete(batch_id);
-            let results = results.unwrap_or_default().into_iter().chain(std::iter::repeat(None));
-            for (waiter, result) in waiters.into_iter().zip(results) {
-                if let Some(waiter) = waiter {
-                    waiter.respond(result.ok_or(RegistryError::Unavailable));
-                }
+        ctx.spawn(resolved.into_actor(self).map(move |_, registry, ctx| {
+            for waiter in registry.lookups.complete(batch_id).into_iter().flatten() {
+                waiter.caller.respond(Err(RegistryError::Unavailable));
             }
             registry.look_up_next(ctx);
         }));
@@ -175,13 +190,13 @@ impl TokenRegistry {
     fn check_timeouts(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
         for (waiter, timeout) in self.operations.take_expired(now) {
-            waiter.respond(Err(match timeout {
+            waiter.caller.respond(Err(match timeout {
                 TimeoutKind::NotDispatched => RegistryError::Unavailable,
                 TimeoutKind::OutcomeUnknown => RegistryError::OutcomeUnknown,
             }));
         }
         for (waiter, _) in self.lookups.take_expired(now) {
-            waiter.respond(Err(RegistryError::Unavailable));
+            waiter.caller.respond(Err(RegistryError::Unavailable));
         }
         let oldest_abandoned = self.operations.oldest_abandoned(now).max(self.lookups.oldest_abandoned(now));
         let stuck_timeout = failpoints::timeout("registry.stuck_thread_timeout", STUCK_THREAD_TIMEOUT);
@@ -195,6 +210,11 @@ impl TokenRegistry {
     }
 }
 
+/// Handles to the callers of the batch that was just dispatched.
+fn callers<T: QueueItem, R>(queue: &BatchQueue<T, Waiter<R>>) -> Vec<Caller<R>> {
+    queue.in_flight().map(|waiter| waiter.caller.clone()).collect()
+}
+
 /// Starts the span of the batch that was just dispatched, with links to the spans of its requests.
 fn start_span<T: QueueItem, R>(
     tracer: Option<&Tracer>,
@@ -204,20 +224,17 @@ fn start_span<T: QueueItem, R>(
     tracer?.start_batch(name, queue.in_flight().filter_map(|waiter| waiter.span.as_ref()))
 }
 
-/// Runs a batch on a blocking thread. `work` returns the results, and whether one of them is an
-/// error. The span ends with the work.
-fn in_batch<T: Send + 'static>(
-    span: Option<BatchSpan>,
-    work: impl FnOnce() -> (T, bool) + Send + 'static,
-) -> JoinHandle<T> {
-    spawn_blocking(move || {
-        let Some(mut span) = span else { return work().0 };
+/// Runs a batch, which answers its callers and returns whether one of the answers is an error. The span ends with it.
+fn in_batch(span: Option<BatchSpan>, work: impl FnOnce() -> bool + Send + 'static) -> JoinHandle<()> {
+    threads::spawn(move || {
+        let Some(mut span) = span else {
+            work();
+            return;
+        };
         let correlation = Correlation { request_id: None, span: Some(span.context()) };
-        let (results, is_failed) = telemetry::scope_blocking(correlation, work);
-        if is_failed {
+        if telemetry::scope_blocking(correlation, work) {
             span.set_failed();
         }
-        results
     })
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
-use super::actor::{LookUp, QUEUE_LIMITS, Submit, TokenRegistry, Waiter};
+use super::actor::{Caller, LookUp, QUEUE_LIMITS, Submit, TokenRegistry, Waiter};
 use super::error::{CommandError, RegistryError, flatten};
 use super::stats::DecisionCounts;
 use crate::actors::LivenessGuard;
@@ -283,7 +283,7 @@ impl Registry {
         let (reply, response) = oneshot::channel();
         let deadline = deadline::by(QUEUE_LIMITS.max_wait);
         let span = telemetry::current_span();
-        self.addr.do_send(message(Waiter { reply, permit, deadline, span }));
+        self.addr.do_send(message(Waiter { caller: Caller::new(permit, reply), deadline, span }));
         // The sender is dropped if the actor stops.
         response.await.unwrap_or(Err(RegistryError::OutcomeUnknown))
     }
