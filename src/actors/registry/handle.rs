@@ -6,7 +6,9 @@ use std::time::Instant;
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
-use super::actor::{Caller, LookUp, QUEUE_LIMITS, Submit, TokenRegistry, Waiter};
+use super::actor::{Submit, TokenRegistry};
+use super::batch_executor::{BatchExecutor, QUEUE_LIMITS, Waiter};
+use super::batch_work::{Commit, LookUp};
 use super::error::{CommandError, RegistryError, flatten};
 use super::stats::DecisionCounts;
 use crate::actors::LivenessGuard;
@@ -45,9 +47,10 @@ const ADMISSION_CAPACITY: usize = 2 * QUEUE_LIMITS.max_batch_size;
 const SHED_CAPACITY: usize = 64;
 
 /// A handle to the registry. Clones share one actor.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Registry {
     addr: Addr<TokenRegistry>,
+    lookups: Arc<BatchExecutor<LookUp>>,
     operation_admission: Arc<Admission>,
     lookup_admission: Arc<Admission>,
     /// Counts the uses of export tokens that this handle authorizes.
@@ -64,14 +67,18 @@ impl Registry {
         liveness: LivenessGuard,
         arbiter: &ArbiterHandle,
     ) -> Self {
+        let operations = BatchExecutor::new(Commit(store.clone()), tracer.clone());
+        let lookups = BatchExecutor::new(LookUp(store), tracer);
+        let actor = TokenRegistry { operations, lookups: Arc::clone(&lookups), _liveness: liveness };
         let addr = TokenRegistry::start_in_arbiter(arbiter, |ctx| {
             // The mailbox is bounded by admission.
             ctx.set_mailbox_capacity(ADMISSION_CAPACITY);
-            TokenRegistry::new(store, tracer, liveness)
+            actor
         });
         let new_admission = || Admission::new(ADMISSION_CAPACITY, SHED_CAPACITY);
         Self {
             addr,
+            lookups,
             operation_admission: new_admission(),
             lookup_admission: new_admission(),
             usage,
@@ -239,7 +246,7 @@ impl Registry {
     /// Looks up a key. The result may hold those of other callers too; it was read after
     /// this call began.
     pub async fn look_up(&self, key: LookupKey) -> Result<Arc<LookupResults>, RegistryError> {
-        self.send_admitted(&self.lookup_admission, |waiter| LookUp { key, waiter }).await
+        self.wait_admitted(&self.lookup_admission, |waiter| self.lookups.submit(key, waiter)).await
     }
 
     /// Executes a command: returns its reply after COMMIT.
@@ -263,27 +270,23 @@ impl Registry {
     async fn submit<C: Command>(&self, operation: Operation<C>) -> Result<C::Reply, RegistryError> {
         let operation = Arc::new(operation);
         let submitted = Arc::clone(&operation);
-        self.send_admitted(&self.operation_admission, |waiter| Submit { operation: submitted, waiter })
-            .await?;
+        // actix bounds the mailbox neither for `send` nor for `do_send`; admission does.
+        let send = |waiter| self.addr.do_send(Submit { operation: submitted, waiter });
+        self.wait_admitted(&self.operation_admission, send).await?;
         Ok(operation.take_reply()?)
     }
 
-    /// Sends a message to the actor, if it is admitted, and waits for the answer. actix
-    /// bounds the mailbox neither for `send` nor for `do_send`; admission does.
-    async fn send_admitted<T, M>(
+    /// Submits something, if it is admitted, and waits for the answer.
+    async fn wait_admitted<T>(
         &self,
         admission: &Arc<Admission>,
-        message: impl FnOnce(Waiter<T>) -> M,
-    ) -> Result<T, RegistryError>
-    where
-        M: Message<Result = ()> + Send + 'static,
-        TokenRegistry: Handler<M>,
-    {
+        submit: impl FnOnce(Waiter<T>),
+    ) -> Result<T, RegistryError> {
         let permit = admission.try_acquire(Instant::now()).ok_or(RegistryError::Busy)?;
         let (reply, response) = oneshot::channel();
         let deadline = deadline::by(QUEUE_LIMITS.max_wait);
         let span = telemetry::current_span();
-        self.addr.do_send(message(Waiter { caller: Caller::new(permit, reply), deadline, span }));
+        submit(Waiter { reply, permit, deadline, span });
         // The sender is dropped if the actor stops.
         response.await.unwrap_or(Err(RegistryError::OutcomeUnknown))
     }

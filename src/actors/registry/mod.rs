@@ -1,10 +1,12 @@
 //! The TokenRegistry: puts all changes to tokens, requests, permissions and blocks in
-//! one order. It commits one batch at a time, and answers each caller after COMMIT. It
-//! batches lookups by key in the same way.
+//! one order. They are committed one batch at a time, and each caller is answered after COMMIT. Lookups by key are
+//! batched in the same way.
 //!
-//! [`Registry`] is the handle; the actor behind it is in `actor`.
+//! [`Registry`] is the handle; the actor behind it is in `actor`, and the execution of batches in `batch_executor`.
 
 mod actor;
+mod batch_executor;
+mod batch_work;
 mod error;
 mod handle;
 mod stats;
