@@ -12,7 +12,7 @@ use std::io::Write as _;
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{Query, QueryId};
+use diesel::query_builder::{AstPass, Query, QueryId};
 use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::{Array, HasSqlType};
 
@@ -100,6 +100,12 @@ where
     }
 }
 
+/// A statement declared by [`bulk!`], as it is for its first row alone. PostgreSQL fills a table in memory for each
+/// array parameter: for one row, those were a tenth of its work.
+pub(super) trait FirstRow {
+    fn walk_first_row<'b>(&'b self, out: AstPass<'_, 'b, Pg>) -> QueryResult<()>;
+}
+
 /// One row of a statement declared by [`bulk!`], for SQLite.
 pub(super) struct SingleRow<'r, B>(pub &'r B, pub usize);
 
@@ -174,22 +180,40 @@ macro_rules! bulk {
                 &'b self,
                 mut out: diesel::query_builder::AstPass<'_, 'b, diesel::sqlite::Sqlite>,
             ) -> QueryResult<()> {
-                out.push_sql($before);
-                let mut separator = " (SELECT ";
-                $(
-                    out.push_sql(separator);
-                    let value = self.0.$column.0.get(self.1).ok_or(diesel::result::Error::NotFound)?;
-                    out.push_bind_param::<$sql, _>(value)?;
-                    out.push_sql(concat!(" AS ", stringify!($column)));
-                    separator = ", ";
-                )+
-                let _ = separator;
-                out.push_sql(concat!(") AS w ", $crate::store::bulk::bulk!(@sqlite $after $($sqlite)?)));
+                let Self(statement, row) = self;
+                $crate::store::bulk::bulk!(
+                    @row out, statement, *row, $before, $crate::store::bulk::bulk!(@sqlite $after $($sqlite)?),
+                    $($column: $sql),+
+                );
+                Ok(())
+            }
+        }
+
+        impl $crate::store::bulk::FirstRow for $name<'_> {
+            fn walk_first_row<'b>(
+                &'b self,
+                mut out: diesel::query_builder::AstPass<'_, 'b, diesel::pg::Pg>,
+            ) -> QueryResult<()> {
+                $crate::store::bulk::bulk!(@row out, self, 0, $before, $after, $($column: $sql),+);
                 Ok(())
             }
         }
 
         $crate::store::bulk::bulk!(@run $name $($returns)?);
+    };
+    (@row $out:ident, $statement:expr, $row:expr, $before:literal, $after:expr, $($column:ident: $sql:ty),+) => {
+        $out.push_sql($before);
+        let mut separator = " (SELECT ";
+        $(
+            $out.push_sql(separator);
+            let value = $statement.$column.0.get($row).ok_or(diesel::result::Error::NotFound)?;
+            $out.push_bind_param::<$sql, _>(value)?;
+            $out.push_sql(concat!(" AS ", stringify!($column)));
+            separator = ", ";
+        )+
+        let _ = separator;
+        $out.push_sql(") AS w ");
+        $out.push_sql($after);
     };
     (@sqlite $after:literal) => {
         $after

@@ -10,12 +10,11 @@ use diesel::result::Error;
 
 use super::access::{self, AccessQuestion};
 use super::api_keys::{self, ApiKeyAuth};
-use super::bundles;
 use super::connection::Store;
 use super::error::StoreError;
 use super::export_tokens::{self, ExportTokenAuth};
 use super::participants::{Participants, RequestParties};
-use super::{requests_with_parties, users};
+use super::{named_parties, requests_with_parties};
 use crate::domain::bundle::{Bundle, BundleId};
 use crate::domain::permission_request::PermissionRequest;
 use crate::domain::timestamp::Timestamp;
@@ -175,19 +174,13 @@ pub fn resolve_together(store: &Store, lookup_keys: &[LookupKey]) -> Result<Look
         if !keys.is_empty() {
             results.api_keys = api_keys::active_by_ids(conn, &keys)?.into_iter().collect();
         }
-        if !user_ids.is_empty() {
-            users::by_ids(conn, &user_ids)?.into_iter().for_each(|user| results.participants.add_user(user));
-        }
-        if !emails.is_empty() {
-            for user in users::by_emails(conn, &emails)? {
+        if !(user_ids.is_empty() && emails.is_empty() && bundle_ids.is_empty()) {
+            let (users, bundles) = named_parties::load(conn, &user_ids, &emails, &bundle_ids)?;
+            for user in users {
                 results.ids_by_email.insert(user.email.clone(), user.id);
                 results.participants.add_user(user);
             }
-        }
-        if !bundle_ids.is_empty() {
-            bundles::by_ids(conn, &bundle_ids)?
-                .into_iter()
-                .for_each(|bundle| results.participants.add_bundle(bundle));
+            bundles.into_iter().for_each(|bundle| results.participants.add_bundle(bundle));
         }
         if !access_questions.is_empty() {
             results.granted = access::granted(conn, &access_questions)?;

@@ -40,6 +40,7 @@ pub mod ledger;
 pub mod link_views;
 pub mod lookup;
 pub mod mail_settings;
+mod named_parties;
 pub mod outbox;
 pub mod participants;
 pub mod password_links;
