@@ -1,4 +1,4 @@
-//! Approving a part of what was asked for beside approving all of it, and receipts beside a read of their permissions.
+//! Approvals of some of the rights beside approvals of all of them, and receipts beside reads of their permissions.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
