@@ -47,7 +47,7 @@ bulk! {
         last_target_view: Nullable<SqlTimestamp> => Option<DbTimestamp>,
     }
     "INSERT INTO link_views (redeem_id, fetches, last_fetched_at, target_views, last_target_view_at) SELECT * FROM" w
-    "WHERE EXISTS (SELECT 1 FROM permission_requests AS r WHERE r.redeem_id = w.id) \
+    "WHERE (SELECT true FROM permission_requests AS r WHERE r.redeem_id = w.id) \
      ON CONFLICT (redeem_id) DO UPDATE SET fetches = link_views.fetches + excluded.fetches, \
      last_fetched_at = excluded.last_fetched_at, target_views = link_views.target_views + excluded.target_views, \
      last_target_view_at = coalesce(excluded.last_target_view_at, link_views.last_target_view_at)"

@@ -138,3 +138,75 @@ impl<W: BatchWork> BatchExecutor<W> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::actors::admission::Admission;
+    use crate::actors::batch_queue::QueueItem;
+
+    #[derive(Debug, PartialEq)]
+    struct Number(u8);
+
+    impl QueueItem for Number {
+        type Key = ();
+
+        fn key(&self) -> Option<()> {
+            None
+        }
+    }
+
+    /// Reports the size of each batch and waits for a permission to end it. Panics at a zero, and fails odd numbers.
+    struct Stepwise {
+        started: mpsc::Sender<usize>,
+        may_end: Mutex<mpsc::Receiver<()>>,
+    }
+
+    impl BatchWork for Stepwise {
+        type Item = Number;
+        type Output = u8;
+
+        const SPAN: &'static str = "test";
+        const NO_RESULT: RegistryError = RegistryError::OutcomeUnknown;
+
+        fn execute(&self, batch: &[Number]) -> Vec<Result<u8, RegistryError>> {
+            self.started.send(batch.len()).unwrap();
+            self.may_end.lock().unwrap().recv().unwrap();
+            assert!(!batch.contains(&Number(0)), "a batch panics");
+            let result =
+                |number: &Number| if number.0 % 2 == 0 { Ok(number.0) } else { Err(RegistryError::Busy) };
+            batch.iter().map(result).collect()
+        }
+    }
+
+    #[test]
+    fn what_arrives_during_a_batch_is_the_next_one_also_after_a_panic() {
+        let (started, starts) = mpsc::channel();
+        let (end, may_end) = mpsc::channel();
+        let executor = BatchExecutor::new(Stepwise { started, may_end: Mutex::new(may_end) }, None);
+        let admission = Admission::new(8, 8);
+        let submit = |number| {
+            let (reply, response) = oneshot::channel();
+            let permit = admission.try_acquire(Instant::now()).unwrap();
+            let deadline = Instant::now() + QUEUE_LIMITS.max_wait;
+            executor.submit(Number(number), Waiter { reply, permit, deadline, span: None });
+            response
+        };
+        let first = submit(0);
+        assert_eq!(starts.recv(), Ok(1), "the first is executed at once");
+        let next = [2, 3, 4].map(submit);
+        end.send(()).unwrap();
+        assert!(matches!(first.blocking_recv(), Ok(Err(RegistryError::OutcomeUnknown))));
+        assert_eq!(starts.recv(), Ok(3), "one batch");
+        assert_eq!(admission.in_use(), 3);
+        end.send(()).unwrap();
+        let [two, three, four] = next.map(|response| response.blocking_recv().unwrap());
+        assert!(matches!((two, three, four), (Ok(2), Err(RegistryError::Busy), Ok(4))));
+        assert_eq!(admission.in_use(), 0);
+        drop(submit(6));
+        assert_eq!(starts.recv(), Ok(1), "an idle executor starts again");
+        end.send(()).unwrap();
+    }
+}
