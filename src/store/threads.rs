@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 static POOL: LazyLock<Option<Runtime>> =
     LazyLock::new(|| Builder::new_current_thread().thread_name("database").build().ok());
 
-/// Runs work that waits for the database on a thread of its own.
+/// Runs work that waits for the database on a thread of the pool.
 pub(crate) fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     match &*POOL {
         Some(pool) => pool.spawn_blocking(work),

@@ -87,6 +87,7 @@ async fn a_lookup_uses_the_index_after_the_table_grew() {
 #[actix_web::test]
 async fn a_batch_reads_only_its_own_rows() {
     const TABLES: [&str; 3] = ["permission_requests", "bundles", "blocks"];
+    const LEAST_READ: [i64; 3] = [20, 10, 10];
     let app = TestApp::spawn(Backend::Postgres);
     let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
     let asked: Vec<_> = (0..30)
@@ -139,9 +140,9 @@ async fn a_batch_reads_only_its_own_rows() {
     (10..20).for_each(batch);
     // A PostgreSQL backend reports its statistics at the latest when it exits.
     drop(store);
-    for (table, before) in TABLES.into_iter().zip(before) {
+    for ((table, least), before) in TABLES.into_iter().zip(LEAST_READ).zip(before) {
         let read = rows_read_since(&mut conn, table, before);
-        assert!((10..2_000).contains(&read), "thirty batches read {read} rows or entries of {table}");
+        assert!((least..2_000).contains(&read), "thirty batches read {read} rows or entries of {table}");
     }
 }
 
