@@ -175,8 +175,9 @@ mod tests {
             self.started.send(batch.len()).unwrap();
             self.may_end.lock().unwrap().recv().unwrap();
             assert!(!batch.contains(&Number(0)), "a batch panics");
-            let result =
-                |number: &Number| if number.0 % 2 == 0 { Ok(number.0) } else { Err(RegistryError::Busy) };
+            let result = |number: &Number| {
+                if number.0.is_multiple_of(2) { Ok(number.0) } else { Err(RegistryError::Busy) }
+            };
             batch.iter().map(result).collect()
         }
     }
