@@ -23,7 +23,6 @@ use crate::entropy;
 use crate::http::authzen;
 use crate::http::extract::client_ip::is_from_trusted_proxy;
 use crate::http::metrics::method_label;
-use crate::http::routing::matched_path;
 use crate::http::server::idle_timeout::Activity;
 use crate::http::state::AppState;
 use crate::telemetry::{self, Correlation, RequestSpan, Tracer};
@@ -81,8 +80,8 @@ pub async fn request_middleware<B: MessageBody>(
                 if state.as_ref().is_none_or(|state| state.config.limits.are_enforced()) {
                     response_delay::apply(response.response(), started.elapsed()).await;
                 }
-                let path = matched_path(response.request());
-                record(path.as_deref().unwrap_or("unmatched"), response.status());
+                let pattern = response.request().match_pattern();
+                record(pattern.as_deref().unwrap_or("unmatched"), response.status());
                 if let Some(state) = &state {
                     state.metrics.record_refusal(&response.response().extensions());
                 }
