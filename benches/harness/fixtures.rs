@@ -212,6 +212,16 @@ pub struct BenchPermission {
 /// each of a number of permissions; each of the second half has one of every target, as far as the
 /// count goes.
 pub fn insert_permissions(database: &Database, people: &[BenchUser], count: usize) -> Vec<BenchPermission> {
+    insert_permissions_with_ends(database, people, count, |_| Value::Null)
+}
+
+/// The same, with the end of each, by its place in the list.
+pub fn insert_permissions_with_ends(
+    database: &Database,
+    people: &[BenchUser],
+    count: usize,
+    end: impl Fn(i64) -> Value,
+) -> Vec<BenchPermission> {
     let half = people.len() / 2;
     assert!(count <= half * half, "{} people have {count} permissions", people.len());
     let start = now();
@@ -233,6 +243,7 @@ pub fn insert_permissions(database: &Database, people: &[BenchUser], count: usiz
             "outcome",
             "granted_permission",
             "active",
+            "permission_expires_at",
         ],
         permissions.iter().zip(0..).map(|(permission, nth)| {
             [
@@ -248,6 +259,7 @@ pub fn insert_permissions(database: &Database, people: &[BenchUser], count: usiz
                 Value::text("granted"),
                 Value::Int(2),
                 Value::Bool(true),
+                end(nth),
             ]
         }),
     );

@@ -293,6 +293,7 @@ mod tests {
             (Method::PUT, "/safe/key", 405, Some("GET, HEAD, POST")),
             (Method::DELETE, "/safe/key/4", 204, None),
             (Method::GET, "/safe/key/4", 405, Some("DELETE")),
+            (Method::GET, "/safe/key/%C3%A9", 405, Some("DELETE")),
             (Method::GET, "/safe/lock", 404, None),
         ] {
             let request = TestRequest::with_uri(path).method(method.clone()).to_request();
