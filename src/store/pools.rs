@@ -28,17 +28,18 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// Custom plans, because a generic plan for `= ANY` that was made for a tiny table stays
 /// a sequential scan. The timeouts prevent a slow statement or a locked row from using up
 /// the two seconds of other requests. A weaker `synchronous_commit` of the role or the database
-/// would lose what has been acknowledged.
-pub(super) const POSTGRES_SESSION: &str = "SET plan_cache_mode = force_custom_plan; SET lock_timeout = '500ms'; \
-     SET statement_timeout = '2s'; SET timezone = 'UTC'; \
+/// would lose what has been acknowledged. `jit`: PostgreSQL compiles statements whose estimated cost is high, each time, which
+/// took half a second for a batch in a table of ten million rows. None of ours runs that long.
+pub(super) const POSTGRES_SESSION: &str = "SET plan_cache_mode = force_custom_plan; SET jit = off; \
+     SET lock_timeout = '500ms'; SET statement_timeout = '2s'; SET timezone = 'UTC'; \
      SELECT set_config('synchronous_commit', 'on', false) \
      WHERE current_setting('synchronous_commit') IN ('off', 'local')";
 /// The ledger and its lookups select every row by a key, so they use generic plans:
 /// custom plans took a third of a batch's time, most of it for the foreign key checks.
 /// A plan is kept until PostgreSQL analyses the table or the connection is replaced; a
 /// plan for a tiny table can be slow until then.
-const POSTGRES_POINT_LOOKUP_SESSION: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
-     SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+const POSTGRES_POINT_LOOKUP_SESSION: &str = "SET plan_cache_mode = force_generic_plan; SET jit = off; \
+     SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
      SET join_collapse_limit = 1; SET lock_timeout = '500ms'; SET statement_timeout = '2s'; SET timezone = 'UTC'; \
      SELECT set_config('synchronous_commit', 'on', false) \
      WHERE current_setting('synchronous_commit') IN ('off', 'local')";
