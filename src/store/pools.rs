@@ -25,24 +25,32 @@ use crate::config::postgres_url::Conninfo;
 /// How long to wait for a connection; every request is answered within two seconds.
 const CONNECTION_TIMEOUT: Duration = Duration::from_millis(1_000);
 
+/// The settings of a session on PostgreSQL: those of its plans, then those that all sessions have. PostgreSQL would compile
+/// (`jit`) each statement whose estimated cost is high, which took half a second for a batch in a table of ten million rows.
+/// The timeouts prevent a slow statement or a locked row from using up the two seconds of other requests. A weaker
+/// `synchronous_commit` of the role or the database would lose what has been acknowledged.
+macro_rules! postgres_session {
+    ($plans:literal) => {
+        concat!(
+            $plans,
+            "; SET jit = off; SET lock_timeout = '500ms'; SET statement_timeout = '2s'; SET timezone = 'UTC'; \
+             SELECT set_config('synchronous_commit', 'on', false) \
+             WHERE current_setting('synchronous_commit') IN ('off', 'local')"
+        )
+    };
+}
+
 /// Custom plans, because a generic plan for `= ANY` that was made for a tiny table stays
-/// a sequential scan. The timeouts prevent a slow statement or a locked row from using up
-/// the two seconds of other requests. A weaker `synchronous_commit` of the role or the database
-/// would lose what has been acknowledged. `jit`: PostgreSQL compiles statements whose estimated cost is high, each time, which
-/// took half a second for a batch in a table of ten million rows. None of ours runs that long.
-pub(super) const POSTGRES_SESSION: &str = "SET plan_cache_mode = force_custom_plan; SET jit = off; \
-     SET lock_timeout = '500ms'; SET statement_timeout = '2s'; SET timezone = 'UTC'; \
-     SELECT set_config('synchronous_commit', 'on', false) \
-     WHERE current_setting('synchronous_commit') IN ('off', 'local')";
+/// a sequential scan.
+pub(super) const POSTGRES_SESSION: &str = postgres_session!("SET plan_cache_mode = force_custom_plan");
 /// The ledger and its lookups select every row by a key, so they use generic plans:
 /// custom plans took a third of a batch's time, most of it for the foreign key checks.
 /// A plan is kept until PostgreSQL analyses the table or the connection is replaced; a
 /// plan for a tiny table can be slow until then.
-const POSTGRES_POINT_LOOKUP_SESSION: &str = "SET plan_cache_mode = force_generic_plan; SET jit = off; \
-     SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
-     SET join_collapse_limit = 1; SET lock_timeout = '500ms'; SET statement_timeout = '2s'; SET timezone = 'UTC'; \
-     SELECT set_config('synchronous_commit', 'on', false) \
-     WHERE current_setting('synchronous_commit') IN ('off', 'local')";
+const POSTGRES_POINT_LOOKUP_SESSION: &str = postgres_session!(
+    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off; \
+     SET enable_hashjoin = off; SET enable_mergejoin = off; SET join_collapse_limit = 1"
+);
 /// FULL, so that an acknowledged redemption survives a power failure. The log is copied into the file every 64 MB
 /// instead of every 4: with a million tokens, whose pages a batch shares with few others, redemptions wait less.
 pub(super) const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 1500; PRAGMA journal_mode = WAL; \
