@@ -29,7 +29,7 @@ const READ_ALL: &str = "SELECT sum(length(subject) + length(ip) + length(user_ag
 
 fn main() {
     harness::run("audit_verify", |bench| {
-        let entries = if bench.options.quick { 20_000 } else { bench.options.tokens };
+        let entries = bench.options.tokens(20_000);
         let cluster = Rc::new(Cluster::start());
         verification(bench, &Database::postgres(&cluster), entries);
         verification(bench, &Database::sqlite(), entries);

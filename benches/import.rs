@@ -42,7 +42,7 @@ fn copied_columns(table: &str) -> &'static str {
 
 fn main() {
     harness::run("import", |bench| {
-        let rows = if bench.options.quick { 10_000 } else { bench.options.tokens };
+        let rows = bench.options.tokens(10_000);
         let files = ImportFiles::write(rows);
         on_postgres(bench, &files);
         on_sqlite(bench, &files);

@@ -31,7 +31,7 @@ const SERVER_STARTS: usize = 5;
 fn main() {
     harness::run("scale", |bench| {
         let cluster = Rc::new(Cluster::start());
-        let many = if bench.options.quick { 50_000 } else { bench.options.tokens };
+        let many = bench.options.tokens(50_000);
         run_on(bench, [SMALL_COUNT, many].map(|count| ScaleBench::new(Database::postgres(&cluster), count)));
         run_on(bench, [SMALL_COUNT, many].map(|count| ScaleBench::new(Database::sqlite(), count)));
     });

@@ -37,7 +37,7 @@ const FIRST_END: i64 = 30 * DAY;
 fn main() {
     harness::run("sweeps", |bench| {
         let cluster = Rc::new(Cluster::start());
-        let many = if bench.options.quick { 50_000 } else { bench.options.tokens };
+        let many = bench.options.tokens(50_000);
         run_on(bench, [SMALL_COUNT, many].map(|count| Stage::new(Database::postgres(&cluster), count)));
         run_on(bench, [SMALL_COUNT, many].map(|count| Stage::new(Database::sqlite(), count)));
     });
@@ -82,13 +82,7 @@ impl Stage {
         let last_end = self.started_at + FIRST_END + (REMINDED - 1) * SECOND;
         self.clock.store(last_end - 7 * DAY + LAG_SECONDS * SECOND, Ordering::SeqCst);
         let started = Instant::now();
-        let mut handled = 0;
-        loop {
-            match self.sweep() {
-                0 => break,
-                rows => handled += rows,
-            }
-        }
+        let handled: usize = std::iter::repeat_with(|| self.sweep()).take_while(|rows| *rows > 0).sum();
         assert_eq!(handled as i64, REMINDED, "the reminders of seven days before the end");
         REMINDED as f64 / started.elapsed().as_secs_f64()
     }

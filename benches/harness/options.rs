@@ -27,7 +27,7 @@ pub struct Options {
     pub pool: Option<u32>,
     /// Number of active tokens, for benches that depend on it
     #[arg(long, default_value_t = 1_000_000, value_name = "N")]
-    pub tokens: usize,
+    tokens: usize,
     /// What `cargo bench` passes to every bench
     #[arg(long, hide = true)]
     bench: bool,
@@ -37,6 +37,11 @@ impl Options {
     /// Whether a series with this name runs.
     pub fn is_selected(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| name.contains(only))
+    }
+
+    /// The number of tokens, or of other rows that the bench depends on: `quick` of them in a short round.
+    pub fn tokens(&self, quick: usize) -> usize {
+        if self.quick { quick } else { self.tokens }
     }
 
     /// The number of rounds.
