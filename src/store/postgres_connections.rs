@@ -78,8 +78,8 @@ impl ManageConnection for PostgresManager {
 
     fn connect(&self) -> Result<PostgresConnection, r2d2::Error> {
         let mut conn = self.connector.connect()?;
-        let timeline = self.latest_timeline.check(&mut conn).map_err(r2d2::Error::QueryError)?;
         conn.batch_execute(self.session).map_err(r2d2::Error::QueryError)?;
+        let timeline = self.latest_timeline.check(&mut conn).map_err(r2d2::Error::QueryError)?;
         Ok(PostgresConnection { conn, timeline })
     }
 

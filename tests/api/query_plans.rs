@@ -27,7 +27,10 @@ use countersign::store::sweeps::{self, Sweep};
 use countersign::store::webhook_deliveries::{self, DeliveryFilter, DeliveryStatus, Slots};
 use countersign::store::{AsyncStore, Clock, LimitOffset, Store, TermsFilter, permissions};
 use diesel::connection::SimpleConnection;
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
+use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -144,6 +147,37 @@ async fn a_batch_reads_only_its_own_rows() {
         let read = rows_read_since(&mut conn, table, before);
         assert!((least..2_000).contains(&read), "thirty batches read {read} rows or entries of {table}");
     }
+}
+
+/// PostgreSQL compiles no statement, whatever it estimates that it costs: that would take longer than the statement.
+#[actix_web::test]
+async fn no_statement_is_compiled() {
+    let app = TestApp::spawn(Backend::Postgres);
+    let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
+    let asked = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
+    PgConnection::establish(&app.database_url)
+        .unwrap()
+        .batch_execute(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET jit = on', current_database()); \
+             EXECUTE format('ALTER DATABASE %I SET jit_above_cost = 0', current_database()); END $$",
+        )
+        .unwrap();
+    let mut conn = PgConnection::establish(&app.database_url).unwrap();
+    conn.batch_execute("SELECT count(*) FROM users").unwrap();
+    let jit_available: bool =
+        diesel::select(sql::<Bool>("pg_jit_available()")).get_result(&mut conn).unwrap();
+    assert_eq!(backends_with_compiler(&mut conn).len(), usize::from(jit_available), "of this connection");
+    let before: Vec<i32> = backends_with_compiler(&mut conn);
+    let store = Store::connect(&app.database_url.parse().unwrap(), 1, Clock::Database).unwrap();
+    let decide = operation(Decide::as_asked(asked.redeem_id, grace.user.id, None));
+    ledger::commit(&store, &[decide as _]).into_iter().for_each(|result| result.unwrap());
+    let by_id = LookupKey::UsersAndBundle(vec![UserRef::Id(ada.user.id)], None);
+    lookup::resolve_together(&store, &[by_id]).unwrap();
+    let filter = RequestFilter::default();
+    let page = LimitOffset { limit: 20, offset: 0 };
+    let now = Timestamp::from_micros(START_MICROS);
+    store.read(|conn| requests::list_for_party(conn, ada.user.id, &filter, page, now)).unwrap();
+    assert_eq!(backends_with_compiler(&mut conn), before);
 }
 
 /// Decisions and searches about permissions, of a user who has many: on connections that were opened
@@ -537,6 +571,21 @@ fn rows_read(conn: &mut PgConnection, table: &str) -> i64 {
     .get_result(conn)
     .unwrap();
     read.n
+}
+
+/// The processes with connections to this database that have loaded PostgreSQL's compiler.
+fn backends_with_compiler(conn: &mut PgConnection) -> Vec<i32> {
+    #[derive(QueryableByName)]
+    struct Process {
+        #[diesel(sql_type = diesel::sql_types::Integer)]
+        pid: i32,
+    }
+    let all = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() ORDER BY pid";
+    let processes: Vec<Process> = diesel::sql_query(all).load(conn).unwrap();
+    let has_compiler = |pid: &i32| {
+        fs::read_to_string(format!("/proc/{pid}/maps")).is_ok_and(|maps| maps.contains("llvmjit"))
+    };
+    processes.into_iter().map(|process| process.pid).filter(has_compiler).collect()
 }
 
 /// The number of sequential scans and index scans of `export_tokens`.
