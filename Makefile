@@ -46,8 +46,7 @@ deny:
 fmt:
 	cargo fmt
 
-# The checks that `make test` runs first. Only src has code that depends on the feature `faults`. rustdoc runs twice:
-# a link to a private item is valid in the second run only.
+# The checks that `make test` runs first. Only src has code that depends on the feature `faults`.
 lint: export RUSTDOCFLAGS = -D warnings
 lint:
 	! git grep -nE "^(<<<<<<<|>>>>>>>) "
@@ -57,7 +56,6 @@ lint:
 	cargo fmt --check
 	cargo clippy --locked -- -D warnings
 	cargo clippy --locked --all-targets --features faults -- -D warnings
-	cargo doc --locked --no-deps
 	cargo doc --locked --no-deps --document-private-items
 
 doc:

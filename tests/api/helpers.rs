@@ -1,5 +1,6 @@
 //! Starts a server for each test and has shorthands for common steps.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -33,7 +34,10 @@ use countersign::store::{
     signing_keys, users, webhooks,
 };
 use diesel::connection::SimpleConnection;
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::r2d2::R2D2Connection;
+use diesel::sql_types::Integer;
 use reqwest::{Client, Method, RequestBuilder};
 
 /// The time at which the clock of every test starts: 2030-01-01T00:00:00Z, in microseconds.
@@ -120,7 +124,8 @@ impl TestApp {
     pub fn spawn_with(kind: Backend, toml: &str) -> Self {
         let micros = Arc::new(AtomicI64::new(START_MICROS));
         let mut app = Self::prepare(kind, Clock::Manual(Arc::clone(&micros)), micros);
-        app.url = app.spawn_replica_with(toml);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        app.url = app.serve(listener, config(&app.database_url, toml), app.store.clone());
         app
     }
 
@@ -129,7 +134,7 @@ impl TestApp {
         let micros = Arc::new(AtomicI64::new(START_MICROS));
         let mut app = Self::prepare(kind, Clock::Manual(Arc::clone(&micros)), micros);
         let config = config(&app.database_url, toml);
-        app.url = app.serve(listener, config);
+        app.url = app.serve(listener, config, app.store.clone());
         app
     }
 
@@ -175,12 +180,14 @@ impl TestApp {
 
     /// Starts another server on the database with this URL and returns the server's URL.
     pub fn spawn_replica_at(&mut self, database_url: &str, toml: &str) -> String {
-        self.serve(TcpListener::bind("127.0.0.1:0").unwrap(), config(database_url, toml))
+        let config = config(database_url, toml);
+        let store = connect(&config.database_url, 8, Clock::Manual(Arc::clone(&self.clock)));
+        self.serve(TcpListener::bind("127.0.0.1:0").unwrap(), config, store)
     }
 
-    fn serve(&mut self, listener: TcpListener, config: Config) -> String {
+    /// Starts a server. The first one has the connections of the test, which takes half the time of two pools.
+    fn serve(&mut self, listener: TcpListener, config: Config, store: Store) -> String {
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let store = connect(&config.database_url, 8, Clock::Manual(Arc::clone(&self.clock)));
         let keyring = config.keyring().unwrap();
         let transport = Transport::Memory(self.mailbox.clone());
         let parts = Dependencies { keyring, listener: listener.into(), store, transport };
@@ -689,15 +696,15 @@ fn connect(url: &DatabaseUrl, size: u32, clock: Clock) -> Store {
 impl TestDatabase {
     /// A migrated database.
     fn create(kind: Backend) -> (Self, String) {
-        Self::create_named(kind, |maintenance| format!(" TEMPLATE {}", postgres_template(maintenance)))
+        Self::create_named(kind, postgres_template)
     }
 
     /// A database without tables.
     pub fn empty(kind: Backend) -> (Self, String) {
-        Self::create_named(kind, |_| String::new())
+        Self::create_named(kind, |_| "")
     }
 
-    fn create_named(kind: Backend, like: impl Fn(&str) -> String) -> (Self, String) {
+    fn create_named(kind: Backend, options: impl Fn(&str) -> &'static str) -> (Self, String) {
         match kind {
             Backend::Sqlite => {
                 let directory = tempfile::tempdir().unwrap();
@@ -710,7 +717,7 @@ impl TestDatabase {
                     "COUNTERSIGN_TEST_POSTGRES names a throwaway cluster: run the tests by `make test`",
                 );
                 let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-                execute(&maintenance, &format!("CREATE DATABASE {name}{}", like(&maintenance)));
+                execute(&maintenance, &format!("CREATE DATABASE {name} {}", options(&maintenance)));
                 let url = url_of_database(&maintenance, &name);
                 (Self::Postgres { maintenance, name }, url)
             }
@@ -725,15 +732,20 @@ impl TestDatabase {
     }
 }
 
-/// The name of a migrated database to copy, which is faster than migrating one per test.
+/// Options for a copy of a migrated database, which is faster than migrating one per test. PostgreSQL 15 and later
+/// can copy the files; it is the only way of earlier ones.
 fn postgres_template(maintenance: &str) -> &'static str {
-    static TEMPLATE: std::sync::OnceLock<String> = std::sync::OnceLock::new();
-    TEMPLATE.get_or_init(|| {
+    static OPTIONS: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    OPTIONS.get_or_init(|| {
         let name = format!("template_{}", std::process::id());
         execute(maintenance, &format!("CREATE DATABASE {name}"));
         let url: DatabaseUrl = url_of_database(maintenance, &name).parse().unwrap();
         connect(&url, 1, Clock::Database).migrate().unwrap();
-        name
+        let version = sql::<Integer>("current_setting('server_version_num')::integer");
+        let mut conn = PgConnection::establish(maintenance).unwrap();
+        let version: i32 = diesel::select(version).get_result(&mut conn).unwrap();
+        let strategy = if version < 150_000 { "" } else { "STRATEGY file_copy" };
+        format!("TEMPLATE {name} {strategy}")
     })
 }
 
@@ -878,8 +890,22 @@ where
     let query = diesel::sql_query(sql);
     match url.strip_prefix("sqlite://") {
         Some(path) => query.load(&mut sqlite(path)).unwrap(),
-        None => query.load(&mut PgConnection::establish(url).unwrap()).unwrap(),
+        None => on_kept_connection(url, |conn| query.load(conn)).unwrap(),
     }
+}
+
+/// Runs a query on PostgreSQL, on the connection of this thread's last query if it can be used: some tests ask a hundred
+/// times, and connecting takes longer than most queries.
+fn on_kept_connection<T>(url: &str, query: impl FnOnce(&mut PgConnection) -> T) -> T {
+    thread_local! {
+        static LAST: RefCell<Option<(String, PgConnection)>> = const { RefCell::new(None) };
+    }
+    let last = LAST.take().filter(|(last_url, _)| last_url == url);
+    let kept = last.and_then(|(_, mut conn)| conn.ping().is_ok().then_some(conn));
+    let mut conn = kept.unwrap_or_else(|| PgConnection::establish(url).unwrap());
+    let result = query(&mut conn);
+    LAST.set(Some((url.to_owned(), conn)));
+    result
 }
 
 /// Executes SQL on PostgreSQL.
