@@ -37,6 +37,15 @@ end_job() {
     done
     kill -KILL -- "-$job" 2>/dev/null || true
     job=
+    remove_faketime_files
+}
+
+# Removes what libfaketime leaves in memory when its process is killed. Each name ends with the id of that process.
+remove_faketime_files() {
+    local file
+    for file in /dev/shm/{faketime_shm,sem.faketime_sem}_*; do
+        [[ -d /proc/${file##*_} ]] || rm -f "$file" 2>/dev/null || true
+    done
 }
 
 tidy() { :; }

@@ -26,7 +26,8 @@ use crate::config::postgres_url::Conninfo;
 const CONNECTION_TIMEOUT: Duration = Duration::from_millis(1_000);
 
 /// The settings of a session on PostgreSQL: those of its plans, then those that all sessions have. PostgreSQL would compile
-/// (`jit`) each statement whose estimated cost is high, which took half a second for a batch in a table of ten million rows.
+/// (`jit`) a statement whose estimated cost is high, for half a second. The estimate for `BETWEEN` (see [`bulk`](super::bulk))
+/// is far too high in a large table.
 /// The timeouts prevent a slow statement or a locked row from using up the two seconds of other requests. A weaker
 /// `synchronous_commit` of the role or the database would lose what has been acknowledged.
 macro_rules! postgres_session {
