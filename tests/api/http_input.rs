@@ -21,7 +21,9 @@ fn send_raw(app: &TestApp, head: &str) -> String {
     use std::io::{Read, Write};
     let address = app.url.strip_prefix("http://").unwrap();
     let mut stream = std::net::TcpStream::connect(address).unwrap();
-    write!(stream, "{head}\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    // In one write, as `write!` would not do: the server may answer and close the connection after the first line.
+    let request = format!("{head}\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
     let mut response = Vec::new();
     stream.read_to_end(&mut response).unwrap();
     String::from_utf8_lossy(&response).into_owned()
