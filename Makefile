@@ -46,7 +46,8 @@ deny:
 fmt:
 	cargo fmt
 
-# The checks that `make test` runs first. Only src has code that depends on the feature `faults`.
+# The checks that `make test` runs first. Only src has code that depends on the feature `faults`. rustdoc runs twice:
+# a link to a private item is valid in the second run only.
 lint: export RUSTDOCFLAGS = -D warnings
 lint:
 	! git grep -nE "^(<<<<<<<|>>>>>>>) "
@@ -56,6 +57,7 @@ lint:
 	cargo fmt --check
 	cargo clippy --locked -- -D warnings
 	cargo clippy --locked --all-targets --features faults -- -D warnings
+	cargo doc --locked --no-deps
 	cargo doc --locked --no-deps --document-private-items
 
 doc:

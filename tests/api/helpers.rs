@@ -122,14 +122,11 @@ impl TestApp {
 
     /// Starts a server with this `countersign.toml`.
     pub fn spawn_with(kind: Backend, toml: &str) -> Self {
-        let micros = Arc::new(AtomicI64::new(START_MICROS));
-        let mut app = Self::prepare(kind, Clock::Manual(Arc::clone(&micros)), micros);
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        app.url = app.serve(listener, config(&app.database_url, toml), app.store.clone());
-        app
+        Self::spawn_on(TcpListener::bind("127.0.0.1:0").unwrap(), kind, toml)
     }
 
-    /// Starts a server with this `countersign.toml` on a listener, whose address the file can contain.
+    /// Starts a server with this `countersign.toml` on a listener, whose address the file can contain. The server and the
+    /// test share connections, because opening twice as many takes twice the time.
     pub fn spawn_on(listener: TcpListener, kind: Backend, toml: &str) -> Self {
         let micros = Arc::new(AtomicI64::new(START_MICROS));
         let mut app = Self::prepare(kind, Clock::Manual(Arc::clone(&micros)), micros);
@@ -185,7 +182,6 @@ impl TestApp {
         self.serve(TcpListener::bind("127.0.0.1:0").unwrap(), config, store)
     }
 
-    /// Starts a server. The first one has the connections of the test, which takes half the time of two pools.
     fn serve(&mut self, listener: TcpListener, config: Config, store: Store) -> String {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let keyring = config.keyring().unwrap();
@@ -540,8 +536,7 @@ impl TestApp {
             #[diesel(sql_type = diesel::sql_types::Text)]
             t: String,
         }
-        let mut conn = PgConnection::establish(&self.database_url).unwrap();
-        let text: Text = diesel::sql_query(sql).get_result(&mut conn).unwrap();
+        let text: Text = query_rows(&self.database_url, sql).remove(0);
         text.t
     }
 
@@ -732,8 +727,8 @@ impl TestDatabase {
     }
 }
 
-/// Options for a copy of a migrated database, which is faster than migrating one per test. PostgreSQL 15 and later
-/// can copy the files; it is the only way of earlier ones.
+/// The options that create a copy of a migrated database, which is faster than migrating one per test. By default
+/// PostgreSQL 15 and later write a copy to the log, which takes longer than copying files, as earlier ones do.
 fn postgres_template(maintenance: &str) -> &'static str {
     static OPTIONS: std::sync::OnceLock<String> = std::sync::OnceLock::new();
     OPTIONS.get_or_init(|| {

@@ -155,19 +155,16 @@ async fn no_statement_is_compiled() {
     let app = TestApp::spawn(Backend::Postgres);
     let (ada, grace) = (app.user("ada@example.org"), app.user("grace@example.org"));
     let asked = app.create_request(&ada, &grace, &app.bundle("Sleep", 6));
-    PgConnection::establish(&app.database_url)
-        .unwrap()
-        .batch_execute(
-            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET jit = on', current_database()); \
-             EXECUTE format('ALTER DATABASE %I SET jit_above_cost = 0', current_database()); END $$",
-        )
-        .unwrap();
+    app.execute_raw(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET jit = on', current_database()); \
+         EXECUTE format('ALTER DATABASE %I SET jit_above_cost = 0', current_database()); END $$",
+    );
     let mut conn = PgConnection::establish(&app.database_url).unwrap();
     conn.batch_execute("SELECT count(*) FROM users").unwrap();
     let jit_available: bool =
         diesel::select(sql::<Bool>("pg_jit_available()")).get_result(&mut conn).unwrap();
-    assert_eq!(backends_with_compiler(&mut conn).len(), usize::from(jit_available), "of this connection");
-    let before: Vec<i32> = backends_with_compiler(&mut conn);
+    let before = backends_with_compiler(&mut conn);
+    assert_eq!(before.len(), usize::from(jit_available), "of this connection");
     let store = Store::connect(&app.database_url.parse().unwrap(), 1, Clock::Database).unwrap();
     let decide = operation(Decide::as_asked(asked.redeem_id, grace.user.id, None));
     ledger::commit(&store, &[decide as _]).into_iter().for_each(|result| result.unwrap());

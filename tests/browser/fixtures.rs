@@ -183,7 +183,7 @@ async fn create_request(
     app.store.read(|conn| requests::by_ids(conn, &[id])).unwrap().remove(0)
 }
 
-/// Waits until no mail is pending, except those that are to be sent later: the second about decisions within an hour.
+/// Waits until no mail is pending that is due: a second one about decisions within an hour is due later.
 async fn wait_for_mails(app: &TestApp) {
     let now = app.store.read(|conn| conn.now()).unwrap().micros();
     let pending =
