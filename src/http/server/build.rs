@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
-use actix_http::{HttpService, Protocol, Request, Response};
+use actix_http::{HttpService, KeepAlive, Protocol, Request, Response};
 use actix_server::Server;
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::body::MessageBody;
@@ -15,8 +15,6 @@ use actix_web::rt::net::TcpStream;
 
 use super::idle_timeout::TimedStream;
 
-/// How long the client may take to send the head of a connection's first request.
-const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the server waits for a client to close a connection that is shut down.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -57,8 +55,10 @@ where
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
-            .keep_alive(keep_alive)
-            .client_request_timeout(HEADER_READ_TIMEOUT)
+            // [`TimedStream`] has these timeouts. Those of actix also end a connection whose request has
+            // arrived and waits for a busy worker.
+            .keep_alive(KeepAlive::Os)
+            .client_request_timeout(Duration::ZERO)
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
             .on_connect_ext(|stream: &TimedStream, data| drop(data.insert(stream.activity())))
             .finish(map_config(app, |()| AppConfig::default()));

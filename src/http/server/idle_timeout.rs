@@ -1,10 +1,13 @@
 //! Closes connections that make no progress.
 //!
-//! actix limits the time for the first request head of a connection, and the time between
-//! requests. It does not close a connection whose second request head is never completed, one
-//! whose body no handler reads, or one whose client does not read the responses. [`TimedStream`]
-//! fails when no request has completed on a connection for `STALL_TIMEOUT` and none is in flight,
-//! or for the keep-alive time if the client has sent nothing since and has read the response.
+//! [`TimedStream`] fails when no request has completed on a connection for `STALL_TIMEOUT` and none is
+//! in flight, or for the keep-alive time if the client has sent nothing since and has read the
+//! response. The time for a head counts from when its first byte is read, so the server's own delays do
+//! not count.
+//!
+//! actix has timeouts for the first head of a connection and between requests. They also end a
+//! connection whose request has arrived and waits for a busy worker, and there is none for later heads,
+//! for bodies that no handler reads, and for clients that do not read the responses.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
@@ -15,6 +18,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use actix_web::rt::net::TcpStream;
+use rustix::io::ioctl_fionread;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
@@ -37,8 +41,10 @@ pub struct Activity {
     /// When the last request completed, the first byte after it arrived, or the connection was
     /// accepted.
     waiting_since: Cell<Instant>,
-    /// Whether a request has completed, and nothing has arrived since.
-    is_between_requests: Cell<bool>,
+    /// Whether nothing has arrived since.
+    is_silent: Cell<bool>,
+    /// Whether no request has completed.
+    is_new: Cell<bool>,
     /// Whether the client does not read what is written.
     is_write_blocked: Cell<bool>,
     /// How long the connection is kept open between requests.
@@ -55,7 +61,8 @@ impl TimedStream {
         let activity = Rc::new(Activity {
             in_flight: Cell::new(0),
             waiting_since: Cell::new(Instant::now()),
-            is_between_requests: Cell::new(false),
+            is_silent: Cell::new(true),
+            is_new: Cell::new(true),
             is_write_blocked: Cell::new(false),
             keep_alive,
         });
@@ -70,6 +77,11 @@ impl TimedStream {
     /// Returns the handle with which the middleware reports requests.
     pub fn activity(&self) -> Rc<Activity> {
         Rc::clone(&self.activity)
+    }
+
+    /// Whether a silent client has sent something of which the runtime has not learned yet.
+    fn has_unread_bytes(&self) -> bool {
+        self.activity.is_silent.get() && ioctl_fionread(&self.stream).is_ok_and(|bytes| bytes > 0)
     }
 
     /// Returns an error when the idle timeout has expired. Called whenever the stream waits for
@@ -93,14 +105,14 @@ impl Activity {
     /// When the connection is closed if nothing changes.
     fn expires_at(&self) -> Instant {
         let since = if self.in_flight.get() > 0 { Instant::now() } else { self.waiting_since.get() };
-        let is_idle = self.is_between_requests.get() && !self.is_write_blocked.get();
-        let timeout = if is_idle { self.keep_alive.max(STALL_TIMEOUT) } else { STALL_TIMEOUT };
+        let is_idle = self.is_silent.get() && !self.is_new.get() && !self.is_write_blocked.get();
+        let timeout = if is_idle { self.keep_alive } else { STALL_TIMEOUT };
         since + failpoints::timeout("connection.idle_timeout", timeout)
     }
 
     /// Notes that bytes have arrived.
     fn record_read(&self) {
-        if self.in_flight.get() == 0 && self.is_between_requests.replace(false) {
+        if self.in_flight.get() == 0 && self.is_silent.replace(false) {
             self.waiting_since.set(Instant::now());
         }
     }
@@ -116,7 +128,8 @@ impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.0.in_flight.set(self.0.in_flight.get() - 1);
         self.0.waiting_since.set(Instant::now());
-        self.0.is_between_requests.set(true);
+        self.0.is_silent.set(true);
+        self.0.is_new.set(false);
     }
 }
 
@@ -128,7 +141,13 @@ impl AsyncRead for TimedStream {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         match Pin::new(&mut this.stream).poll_read(cx, buffer) {
-            Poll::Pending => this.poll_idle(cx),
+            Poll::Pending => match this.poll_idle(cx) {
+                Poll::Ready(_) if this.has_unread_bytes() => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                idle => idle,
+            },
             read => {
                 this.activity.record_read();
                 read
