@@ -52,10 +52,9 @@ const POSTGRES_POINT_LOOKUP_SESSION: &str = postgres_session!(
     "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off; \
      SET enable_hashjoin = off; SET enable_mergejoin = off; SET join_collapse_limit = 1"
 );
-/// FULL, so that an acknowledged redemption survives a power failure. The log is copied into the file every 64 MB
-/// instead of every 4: with a million tokens, whose pages a batch shares with few others, redemptions wait less.
+/// FULL, so that an acknowledged redemption survives a power failure.
 pub(super) const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 1500; PRAGMA journal_mode = WAL; \
-     PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 16000; PRAGMA foreign_keys = ON";
+     PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON";
 /// Connection parameters that the URL can override, or an environment variable: a dead peer is
 /// detected within seconds instead of the kernel's 15 minutes, and a standby is not used.
 const POSTGRES_DEFAULTS: [(&str, Option<&str>, &str); 6] = [

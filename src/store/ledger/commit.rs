@@ -128,12 +128,14 @@ fn try_commit(
             },
             |conn, batch| persist_single_statement(conn, &batch),
         ),
-        ConcurrencyMode::Locked | ConcurrencyMode::LockedWithRecheck => store.write(|conn| {
-            let batch = decide(conn, operations, mode)?;
-            persist_locked(conn, &batch.writes, batch.now)?;
-            decided.replace(Some(batch.writes.audit_entries.commit_marker()));
-            Ok(Ok(()))
-        }),
+        ConcurrencyMode::Locked | ConcurrencyMode::LockedWithRecheck => {
+            store.write_batch(operations.len(), |conn| {
+                let batch = decide(conn, operations, mode)?;
+                persist_locked(conn, &batch.writes, batch.now)?;
+                decided.replace(Some(batch.writes.audit_entries.commit_marker()));
+                Ok(Ok(()))
+            })
+        }
     };
     let result = catch_unwind(AssertUnwindSafe(write)).unwrap_or(Err(StoreError::OutcomeUnknown));
     match (result, decided.into_inner()) {
