@@ -29,7 +29,7 @@ use countersign::store::ledger::{
     ResendMailError, RevokeExport, RevokePermission, commit, commit_one,
 };
 
-use crate::helpers::{START_MICROS, TestApp, TestUser, commit_batch};
+use crate::helpers::{Backend, START_MICROS, TestApp, TestUser, commit_batch};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
@@ -541,4 +541,31 @@ on_both_databases! {
         }
         assert_eq!(app.count("SELECT count(*) AS n FROM audit_log WHERE action = 'export.revoked'"), 1);
     }
+}
+
+/// A commit that makes the log longer takes twice as long as one that writes over its beginning.
+#[actix_web::test]
+async fn sqlite_has_a_long_log_only_while_many_operations_arrive() {
+    let app = TestApp::without_server(Backend::Sqlite);
+    let ada = app.user("ada@example.org");
+    app.grant_role("hub", &ada, Role::Admin);
+    let new = || {
+        CreateExport(NewExportToken {
+            creator: ada.user.id,
+            hub: HubId::new("hub").unwrap(),
+            node: NodeId::new("node").unwrap(),
+            mask: Mask::new(2).unwrap(),
+            expiry: ExpiryHours::DEFAULT,
+        })
+    };
+    let path = format!("{}-wal", app.database_url.strip_prefix("sqlite://").unwrap());
+    let log_pages = || std::fs::metadata(&path).unwrap().len() / 4_096;
+    for _ in 0..300 {
+        commit_one(&app.store, operation(new())).unwrap().unwrap();
+    }
+    assert!((1_000..1_500).contains(&log_pages()), "{} pages", log_pages());
+    for _ in 0..40 {
+        commit_all(&app, std::iter::repeat_with(new).take(64).collect());
+    }
+    assert!(log_pages() > 2_000, "{} pages", log_pages());
 }
