@@ -22,11 +22,11 @@ const WRITE_NOTHING: &str = "SELECT pg_logical_emit_message(true, 'countersign',
 /// The same in a transaction that has no id, because it has neither written nor locked a row.
 const WRITE_IF_READ_ONLY: &str = "SELECT pg_logical_emit_message(true, 'countersign', '') \
      WHERE pg_current_xact_id_if_assigned() IS NULL";
-/// How many pages SQLite's log has when it is copied into the file: by default, 4 MB, and 64 MB while many operations
-/// arrive. With a million tokens, whose pages a batch shares with few others, they then wait less; but a commit that
-/// makes the log longer takes twice as long as one that writes over its beginning.
-const LOG_PAGES: usize = 1_000;
-const LOG_PAGES_UNDER_LOAD: usize = 16_000;
+/// How many pages SQLite's write-ahead log has at a checkpoint, which copies it into the file: 4 MB, and 64 MB while many
+/// operations arrive. With a million tokens, whose pages a batch shares with few others, they then wait less; but a
+/// commit that makes the log longer takes twice as long as one that writes over its beginning.
+const WAL_PAGES: usize = 1_000;
+const WAL_PAGES_UNDER_LOAD: usize = 16_000;
 /// The operations of a transaction under load.
 const MANY_OPERATIONS: usize = 16;
 /// A COMMIT that takes longer may have waited for a synchronous standby, and may have been
@@ -125,9 +125,9 @@ impl Store {
             if operations < MANY_OPERATIONS {
                 return transaction(conn);
             }
-            conn.limit_log(LOG_PAGES_UNDER_LOAD);
+            conn.checkpoint_at(WAL_PAGES_UNDER_LOAD);
             let result = transaction(conn);
-            conn.limit_log(LOG_PAGES);
+            conn.checkpoint_at(WAL_PAGES);
             result
         })
     }
@@ -264,8 +264,8 @@ impl Conn {
         }
     }
 
-    /// Sets how long SQLite's log becomes. If that fails, a transaction is only slower.
-    fn limit_log(&mut self, pages: usize) {
+    /// Sets how many pages SQLite's write-ahead log has at a checkpoint. If that fails, a transaction is only slower.
+    fn checkpoint_at(&mut self, pages: usize) {
         if let Backend::Sqlite(conn) = &mut self.backend {
             let _ = conn.batch_execute(&format!("PRAGMA wal_autocheckpoint = {pages}"));
         }
