@@ -1,6 +1,6 @@
 //! Timestamps in whole microseconds, the precision of both databases.
 
-use chrono::{DateTime, Datelike, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
@@ -53,7 +53,8 @@ impl Timestamp {
 
     /// RFC 3339 in whole seconds, such as `2030-01-01T00:00:00Z`.
     pub fn rfc3339(self) -> String {
-        self.format("%Y-%m-%dT%H:%M:%SZ")
+        let at = DateTime::<Utc>::from_timestamp_micros(self.0);
+        at.map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true)).unwrap_or_default()
     }
 
     /// Parses RFC 3339 with any offset, truncated to microseconds. The year in UTC has four digits.

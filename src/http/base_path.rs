@@ -23,7 +23,7 @@ pub fn base_path() -> String {
 
 /// A path of this server with the base path: the URL for browsers and clients.
 pub fn with_base_path(path: &str) -> String {
-    base_path() + path
+    BASE_PATH.try_with(|base| [base, path].concat()).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Removes the base path from the path of a request, if it is there: some proxies have removed it.

@@ -6,7 +6,6 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
-use secrecy::{ExposeSecret, SecretSlice};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
@@ -25,7 +24,8 @@ struct DerivationKey {
     kind: TokenKind,
     /// Four bits of the key's derivation that distinguish keys, in the low bits of the header.
     key_number: u8,
-    key: SecretSlice<u8>,
+    /// Without a message: each one continues from a clone, so that the key is hashed only once.
+    mac: Hmac<Sha256>,
 }
 
 impl DerivationKey {
@@ -36,17 +36,18 @@ impl DerivationKey {
         let expanded = hkdf.expand(purpose, &mut okm);
         debug_assert!(expanded.is_ok());
         let [number, key @ ..] = okm;
-        Self { kind, key_number: number & 0x0f, key: SecretSlice::from(key.to_vec()) }
+        // Keys are padded with zeros to the length of a block (RFC 2104, section 2).
+        let mut padded = [0; 64];
+        padded.iter_mut().zip(key).for_each(|(padded, byte)| *padded = byte);
+        Self { kind, key_number: number & 0x0f, mac: Hmac::new(&padded.into()) }
     }
 
     fn derive(&self, id: Uuid) -> Token {
         let mut token =
             Token { kind: self.kind, header: TOKEN_VERSION << 4 | self.key_number, id, secret: [0; 16] };
-        if let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(self.key.expose_secret()) {
-            mac.update(&token.authenticated_bytes());
-            if let Some(half) = mac.finalize().into_bytes().first_chunk() {
-                token.secret = *half;
-            }
+        let mac = self.mac.clone().chain_update(token.authenticated_bytes());
+        if let Some(half) = mac.finalize().into_bytes().first_chunk() {
+            token.secret = *half;
         }
         token
     }
@@ -192,6 +193,8 @@ impl fmt::Debug for Keyring {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::*;
     use crate::domain::mail_kinds::{MailKind, MailKinds};
     use crate::domain::timestamp::Timestamp;

@@ -43,7 +43,8 @@ impl ApiPrefix {
 
     /// The path of one object.
     pub(super) fn detail_path(self, kind: ResourceKind, id: impl Display) -> String {
-        format!("{}{}/{id}/", self.path(), kind.name())
+        // A response has up to six of these, and `format!` takes three times as long.
+        [self.path(), kind.name(), "/", &id.to_string(), "/"].concat()
     }
 
     /// The path of a resource's schema.

@@ -1,7 +1,7 @@
 //! Commands and operations: what a caller asks the ledger to do.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::batch::Batch;
 use super::load::RowSelection;
@@ -41,9 +41,14 @@ pub trait Command: fmt::Debug + Send + Sync + 'static {
 pub struct OperationContext {
     pub(super) audit: AuditContext,
     pub(super) limits: RequestLimits,
-    /// The randomness of new ids and tokens. It is drawn once, so that deciding can be
-    /// repeated.
-    pub(super) entropy: Entropy,
+    entropy: OnceLock<Entropy>,
+}
+
+impl OperationContext {
+    /// The randomness of a new id or token. It is drawn once, so that deciding can be repeated.
+    pub(super) fn entropy(&self) -> &Entropy {
+        self.entropy.get_or_init(entropy::token)
+    }
 }
 
 /// A command with its context, and a place for its reply.
@@ -60,7 +65,7 @@ impl<C: Command> Operation<C> {
         let context = OperationContext {
             audit: audit_context,
             limits: RequestLimits::default(),
-            entropy: entropy::token(),
+            entropy: OnceLock::new(),
         };
         Self { command, context, reply: Mutex::new(None) }
     }

@@ -29,7 +29,7 @@ impl Command for CreateExport {
     fn decide(&self, context: &OperationContext, batch: &mut Batch) -> Self::Reply {
         let Self(new) = self;
         let privilege = batch.privileges.get(&(new.hub.as_str().to_owned(), new.creator)).copied();
-        let (export, token) = new.issue(privilege, &context.entropy, batch.now)?;
+        let (export, token) = new.issue(privilege, context.entropy(), batch.now)?;
         batch.writes.new_exports.push((export.clone(), token.digest()));
         let audit_entries = &mut batch.writes.audit_entries;
         audit_entries.add_export(AuditAction::ExportCreated, &context.audit, &export, batch.now);

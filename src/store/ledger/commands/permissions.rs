@@ -112,7 +112,7 @@ impl Command for GrantPermission {
             return Err(GrantPermissionError::Blocked);
         }
         let quotas = constraints.consume_limit(&context.limits.for_grant(terms, by), batch.now)?;
-        let redeem_id = RedeemId(context.entropy.uuid(batch.now));
+        let redeem_id = RedeemId(context.entropy().uuid(batch.now));
         let id = batch.next_id();
         let grant =
             PermissionRequest::granted_directly(id, terms, by, permission, expires_at, redeem_id, batch.now);

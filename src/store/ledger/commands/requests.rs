@@ -135,7 +135,7 @@ impl Command for CreateRequest {
         }
         let request = PermissionRequest {
             id,
-            redeem_id: RedeemId(context.entropy.uuid(now)),
+            redeem_id: RedeemId(context.entropy().uuid(now)),
             terms: new.terms,
             asked_by: new.asked_by,
             asked,
