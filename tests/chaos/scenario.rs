@@ -424,8 +424,8 @@ const MIGRATIONS: [&str; 4] = [
     "ALTER TABLE permission_requests ADD COLUMN IF NOT EXISTS note text, \
      ADD COLUMN IF NOT EXISTS priority integer NOT NULL DEFAULT 0",
     "CREATE TABLE IF NOT EXISTS later (id bigint PRIMARY KEY, request_id bigint REFERENCES permission_requests)",
-    "ALTER TABLE permission_requests DROP CONSTRAINT permission_requests_outcome_check; \
-     ALTER TABLE permission_requests ADD CONSTRAINT permission_requests_outcome_check CHECK (outcome IN \
+    "ALTER DOMAIN request_outcome DROP CONSTRAINT request_outcome_check; \
+     ALTER DOMAIN request_outcome ADD CONSTRAINT request_outcome_check CHECK (VALUE IN \
      ('approved', 'granted', 'declined', 'withdrawn', 'replaced', 'expired', 'delegated')) NOT VALID",
     "ALTER TABLE export_tokens ADD COLUMN IF NOT EXISTS label text; \
      ALTER TABLE audit_log ADD COLUMN IF NOT EXISTS reason text",

@@ -4,3 +4,4 @@ DROP TABLE seals, audit_log, audit_cursors, link_views, sweep_cursors, outbox, w
     permission_requests,
     export_uses, export_tokens, bundle_versions, bundles, hub_members, hubs, sessions, api_keys, users;
 DROP FUNCTION audit_position, lock_unblocked;
+DROP DOMAIN rights, request_outcome, permission_end, outbox_kind, outbox_result;
