@@ -24,7 +24,7 @@ struct DerivationKey {
     kind: TokenKind,
     /// Four bits of the key's derivation that distinguish keys, in the low bits of the header.
     key_number: u8,
-    /// Without a message: each one continues from a clone, so that the key is hashed only once.
+    /// Has the key, and no message yet: each message is added to a clone, so that the key is hashed only once.
     mac: Hmac<Sha256>,
 }
 

@@ -43,7 +43,7 @@ impl ApiPrefix {
 
     /// The path of one object.
     pub(super) fn detail_path(self, kind: ResourceKind, id: impl Display) -> String {
-        // A response has up to six of these, and `format!` takes three times as long.
+        // A list has many of these, and `format!` would enlarge each step by step.
         [self.path(), kind.name(), "/", &id.to_string(), "/"].concat()
     }
 

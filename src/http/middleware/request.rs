@@ -159,7 +159,8 @@ fn request_id(request: &ServiceRequest) -> Arc<str> {
     }
 }
 
-/// A new id: unique and random, but not drawn from the operating system for each request. It is no secret.
+/// A new id: the hash of a counter with random keys, because an id is no secret, and asking the operating system for random
+/// bytes takes longer.
 fn new_request_id() -> Arc<str> {
     static HASHERS: LazyLock<[RandomState; 2]> = LazyLock::new(Default::default);
     static LAST: AtomicU64 = AtomicU64::new(0);
