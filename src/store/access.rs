@@ -283,6 +283,7 @@ pub fn search(
                 .sql(concat!("))", $after))
         };
     }
+    // Without OFFSET, a planner that expects few permissions joins each with all of this user's.
     macro_rules! page {
         ($known:ident, $found:ident) => {
             dsl::permission_requests
@@ -296,7 +297,7 @@ pub fn search(
                      AND earlier.user_allowed = permission_requests.user_allowed \
                      AND earlier.id < permission_requests.id AND ",
                     "earlier",
-                    ")"
+                    " LIMIT 1 OFFSET 0)"
                 ))
                 .order((dsl::$known, dsl::id))
                 .limit(limit)
