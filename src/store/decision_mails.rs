@@ -10,7 +10,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 use uuid::Uuid;
 
-use super::audit_log::{self, AuditReader, Page};
+use super::audit_log::{self, AuditReader, Pace, Page};
 use super::bulk::bulk;
 use super::connection::{Conn, Store, with_backend};
 use super::error::StoreError;
@@ -114,7 +114,7 @@ pub fn schedule_all(store: &Store) -> Result<(), StoreError> {
         decisions.add(page);
         store.write_in_background(|conn| schedule(conn, &decisions))
     };
-    audit_log::read_all(store, &mut [(AuditReader::DecisionMails, &mut handle)]).map(drop)
+    audit_log::read_all(store, Pace::Fast, &mut [(AuditReader::DecisionMails, &mut handle)]).map(drop)
 }
 
 /// The latest mails of users that are due after `since`.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use countersign::domain::audit::{AuditAction, AuditContext};
-use countersign::store::audit_log::{self, AuditReader, Page};
+use countersign::store::audit_log::{self, AuditReader, Pace, Page};
 use countersign::store::{Conn, QueryResult, StoreError};
 use diesel::prelude::*;
 
@@ -99,6 +99,7 @@ on_both_databases! {
             let mut take = |page: &Page| take_page(&app, AuditReader::Webhooks, page, &mut webhooks);
             let read = audit_log::read_all(
                 &app.store,
+                Pace::Gentle,
                 &mut [(READER, &mut fail), (AuditReader::Webhooks, &mut take)],
             );
             assert!(read.is_err() || webhooks.is_empty());
@@ -107,11 +108,29 @@ on_both_databases! {
         let mut take_webhooks = |page: &Page| take_page(&app, AuditReader::Webhooks, page, &mut webhooks);
         let read = audit_log::read_all(
             &app.store,
+            Pace::Fast,
             &mut [(READER, &mut take_mails), (AuditReader::Webhooks, &mut take_webhooks)],
         );
         assert_eq!(read.unwrap(), 2);
         assert_eq!(mails, ["user:1", "user:2"]);
         assert_eq!(webhooks, mails);
+    }
+
+    async fn at_each_pace_a_reader_gets_all_entries_of_a_transaction(app: TestApp) {
+        let app = without_server(&app);
+        let subjects: Vec<String> = (0..1_100).map(|number| format!("user:{number}")).collect();
+        for (pace, pages) in [(Pace::Gentle, vec![250, 250, 250, 250, 100]), (Pace::Fast, vec![1_100])] {
+            app.store.write(|conn| subjects.iter().try_for_each(|subject| record(conn, subject))).unwrap();
+            let (mut sizes, mut taken, started) = (Vec::new(), Vec::new(), Instant::now());
+            while taken.is_empty() && started.elapsed() < Duration::from_secs(60) {
+                let mut take = |page: &Page| {
+                    sizes.push(page.entries.len());
+                    take_page(&app, READER, page, &mut taken)
+                };
+                audit_log::read_all(&app.store, pace, &mut [(READER, &mut take)]).unwrap();
+            }
+            assert_eq!((sizes, taken), (pages, subjects.clone()), "{pace:?}");
+        }
     }
 
     async fn replicas_that_read_at_once_share_the_entries(app: TestApp) {

@@ -16,7 +16,7 @@ pub use plan::AuditLogFilter;
 pub(super) use read::is_visible;
 pub use read::{AuditEntry, MAX_LISTED, by_ids, list, list_newest};
 pub use stored::erase_client;
-pub use tail::{AuditReader, HandlePage, Page, cursor, end, lag_seconds, page, read_all};
+pub use tail::{AuditReader, HandlePage, Pace, Page, cursor, end, lag_seconds, page, read_all};
 pub use write::{NewAuditEntry, record};
 
 pub(super) use entry_id::min_id_at;

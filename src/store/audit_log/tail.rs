@@ -7,6 +7,8 @@
 //! that is still running: below it, no further entry can appear.
 
 use std::collections::BTreeMap;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -22,8 +24,30 @@ use crate::store::schema::audit_cursors;
 use crate::store::schema::audit_log::dsl;
 use crate::store::types::{DbTimestamp, DbUuid};
 
-/// Entries of a page, and of a seal.
-const PAGE_SIZE: i64 = 5_000;
+/// How fast readers read. A page is also a seal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Small pages with pauses, so that no request waits for many entries to be read and hashed.
+    Gentle,
+    /// Large pages without pauses.
+    Fast,
+}
+
+impl Pace {
+    const fn page_size(self) -> i64 {
+        match self {
+            Self::Gentle => 250,
+            Self::Fast => 5_000,
+        }
+    }
+
+    /// Pauses after a page: the readers use a quarter of a processor core.
+    fn pause(self, page_started: Instant) {
+        if self == Self::Gentle {
+            sleep((page_started.elapsed() * 3).min(Duration::from_millis(100)));
+        }
+    }
+}
 
 /// A reader that remembers in the database how far it has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +142,7 @@ pub type HandlePage<'a, E> = dyn FnMut(&Page) -> Result<bool, E> + 'a;
 /// delays no other one, and goes on the next time. Returns the number of entries that were read.
 pub fn read_all<E: From<StoreError>>(
     store: &Store,
+    pace: Pace,
     readers: &mut [(AuditReader, &mut HandlePage<'_, E>)],
 ) -> Result<usize, E> {
     let mut by_place: BTreeMap<Place, Vec<_>> = BTreeMap::new();
@@ -129,7 +154,8 @@ pub fn read_all<E: From<StoreError>>(
     // Those that are far behind come last.
     for (mut after, mut handles) in by_place.into_iter().rev() {
         while after < end && !handles.is_empty() {
-            let page = store.read(|conn| page(conn, after, end, PAGE_SIZE))?;
+            let started = Instant::now();
+            let page = store.read(|conn| page(conn, after, end, pace.page_size()))?;
             handles.retain_mut(|handle| match handle(&page) {
                 Ok(taken) => taken,
                 Err(error) => {
@@ -141,6 +167,9 @@ pub fn read_all<E: From<StoreError>>(
             after = page.end();
             if page.entries.is_empty() {
                 break;
+            }
+            if after < end {
+                pace.pause(started);
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::domain::jws::{Jwk, JwkSet, SigningKey};
 use crate::domain::seal::{Hash, Place, Seal, SignedSeal, StoredEntry, root};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::token::Keyring;
-use crate::store::audit_log::{self, AuditReader, Page};
+use crate::store::audit_log::{self, AuditReader, Pace, Page};
 use crate::store::connection::{Conn, Store, with_backend};
 use crate::store::error::StoreError;
 use crate::store::schema::seals::dsl;
@@ -44,7 +44,7 @@ struct Content {
 /// Seals all entries that readers can take now.
 pub fn seal_all(store: &Store, keyring: &Keyring) -> Result<(), SealError> {
     let mut handle = |page: &Page| seal_page(store, keyring, page);
-    audit_log::read_all(store, &mut [(AuditReader::Seals, &mut handle)]).map(drop)
+    audit_log::read_all(store, Pace::Fast, &mut [(AuditReader::Seals, &mut handle)]).map(drop)
 }
 
 /// Seals the entries of a page. Returns whether this replica sealed all of them.
