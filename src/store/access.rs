@@ -283,7 +283,8 @@ pub fn search(
                 .sql(concat!("))", $after))
         };
     }
-    // Without OFFSET, a planner that expects few permissions joins each with all of this user's.
+    // Without OFFSET, which SQLite has only after LIMIT, a planner that expects few permissions joins each with all of
+    // this user's.
     macro_rules! page {
         ($known:ident, $found:ident) => {
             dsl::permission_requests

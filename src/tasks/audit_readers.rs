@@ -19,8 +19,6 @@ const SEAL_INTERVAL: Duration = Duration::from_secs(10);
 /// This many entries since the last time are a busy server: they are read less often, and each time sealed.
 const MANY: usize = 1_000;
 const BUSY_INTERVAL: Duration = Duration::from_secs(2);
-/// This many are more than the readers can take at a gentle pace.
-const BACKLOG: usize = 50_000;
 
 /// The readers of this process.
 pub struct AuditReaders {
@@ -34,11 +32,11 @@ impl AuditReaders {
     /// Runs until the process stops.
     pub async fn run(self) {
         let readers = Arc::new(self);
-        let (mut is_busy, mut pace, mut has_key, mut sealed_at) = (false, Pace::Gentle, true, Instant::now());
+        let (mut is_busy, mut has_key, mut sealed_at) = (false, true, Instant::now());
         loop {
             let seals_too = is_busy || sealed_at.elapsed() >= SEAL_INTERVAL;
             let reading = Arc::clone(&readers);
-            let read = threads::spawn(move || reading.read(seals_too, pace)).await;
+            let read = threads::spawn(move || reading.read(seals_too)).await;
             // Any other failure is left to the next run; `/readyz` and `/metrics` report how long that takes.
             let is_other_key = matches!(read, Ok(Err(SealError::Key(_))));
             if is_other_key && has_key {
@@ -48,13 +46,12 @@ impl AuditReaders {
                 (sealed_at, has_key) = (Instant::now(), !is_other_key);
             }
             is_busy = matches!(read, Ok(Ok(MANY..)));
-            pace = if matches!(read, Ok(Ok(BACKLOG..))) { Pace::Fast } else { Pace::Gentle };
             sleep(if is_busy { BUSY_INTERVAL } else { INTERVAL }).await;
         }
     }
 
     /// Lets the readers take all entries that they can take now. Returns the number of entries.
-    fn read(&self, seals_too: bool, pace: Pace) -> Result<usize, SealError> {
+    fn read(&self, seals_too: bool) -> Result<usize, SealError> {
         let store = &self.store;
         let mut decisions = Decisions::default();
         let schedule = |decisions: &mut Decisions| {
@@ -78,7 +75,7 @@ impl AuditReaders {
         if seals_too {
             readers.push((AuditReader::Seals, &mut seals));
         }
-        let read = audit_log::read_all(store, pace, &mut readers);
+        let read = audit_log::read_all(store, Pace::Gentle, &mut readers);
         schedule(&mut decisions)?;
         read
     }

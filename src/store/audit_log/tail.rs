@@ -24,10 +24,13 @@ use crate::store::schema::audit_cursors;
 use crate::store::schema::audit_log::dsl;
 use crate::store::types::{DbTimestamp, DbUuid};
 
-/// How fast readers read. A page is also a seal.
+/// This many entries are a backlog, which is read without pauses.
+const BACKLOG: usize = 50_000;
+
+/// How fast readers read. Each page is sealed by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// Small pages with pauses, so that no request waits for many entries to be read and hashed.
+    /// Small pages with pauses, so that reading and hashing delay requests little. Fast once there is a backlog.
     Gentle,
     /// Large pages without pauses.
     Fast,
@@ -41,7 +44,8 @@ impl Pace {
         }
     }
 
-    /// Pauses after a page: the readers use a quarter of a processor core.
+    /// Pauses after a page, so that the readers use a quarter of a processor core. Not longer after a page that had to
+    /// wait for the database.
     fn pause(self, page_started: Instant) {
         if self == Self::Gentle {
             sleep((page_started.elapsed() * 3).min(Duration::from_millis(100)));
@@ -154,6 +158,7 @@ pub fn read_all<E: From<StoreError>>(
     // Those that are far behind come last.
     for (mut after, mut handles) in by_place.into_iter().rev() {
         while after < end && !handles.is_empty() {
+            let pace = if entries < BACKLOG { pace } else { Pace::Fast };
             let started = Instant::now();
             let page = store.read(|conn| page(conn, after, end, pace.page_size()))?;
             handles.retain_mut(|handle| match handle(&page) {
